@@ -1,0 +1,55 @@
+//! What the `airlock` command does: guard a server, check a policy, sign and verify receipts.
+//!
+//! A library so that the repository's own tests and tools start gateways the way people do.
+
+pub mod arguments;
+pub mod bootstrap;
+pub mod calls;
+pub mod configuration;
+pub mod console;
+pub mod dev;
+pub mod document;
+pub mod envoy;
+pub mod failure;
+pub mod interrupt;
+pub mod policy;
+pub mod receipts;
+pub mod signer;
+pub mod state;
+pub mod up;
+pub mod verify;
+
+use std::process::ExitCode;
+
+use crate::{
+    arguments::{Arguments, Command},
+    console::Console,
+    failure::{Exit, Failure},
+};
+
+/// Runs a command line and returns how the process ends.
+pub fn run(arguments: &Arguments) -> ExitCode {
+    let console = Console::new(arguments.format);
+    let outcome = match &arguments.command {
+        Command::Up(arguments) => block_on(up::up(arguments, console)),
+        Command::Signer(arguments) => block_on(signer::serve(arguments, console)),
+        Command::Policy(command) => policy::run(command, console),
+        Command::Verify(arguments) => verify::run(arguments, console),
+        Command::Receipts(command) => receipts::run(command, console),
+        Command::Dev(command) => dev::run(command, console),
+    };
+    let exit = outcome.unwrap_or_else(|failure| {
+        console.fail(&failure);
+        failure.exit
+    });
+    ExitCode::from(exit as u8)
+}
+
+fn block_on(work: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Unavailable, format!("cannot start threads: {error}")))?
+        .block_on(work)
+}

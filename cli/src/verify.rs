@@ -1,0 +1,111 @@
+use std::{
+    ffi::OsString,
+    fs::File,
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+};
+
+use airlock_receipt::{BundleVerifier, KeySet, Report};
+use serde_json::json;
+
+use crate::{
+    arguments::Verify,
+    console::Console,
+    failure::{Exit, Failure},
+    receipts,
+};
+
+/// How a SQLite database begins (SQLite file format, section 1.3).
+const DATABASE: &[u8] = b"SQLite format 3\0";
+
+/// Largest key set that is read, bytes.
+const KEYS_BYTES: u64 = 1 << 20;
+
+/// Problems that are shown to people; programs get all that the report keeps.
+const SHOWN: usize = 20;
+
+/// `airlock verify`: nothing is asked of any network or service.
+///
+/// # Errors
+/// A [`Failure`] if a file cannot be read. Receipts that do not verify are no failure but [`Exit::Refuted`].
+pub fn run(arguments: &Verify, console: Console) -> Result<Exit, Failure> {
+    let mut input =
+        File::open(&arguments.file).map_err(|error| Failure::file("read", &arguments.file, &error))?;
+    let mut start = Vec::new();
+    let unreadable = |error: io::Error| Failure::file("read", &arguments.file, &error);
+    let length = u64::try_from(DATABASE.len()).unwrap_or(u64::MAX);
+    (&mut input).take(length).read_to_end(&mut start).map_err(unreadable)?;
+    let report = if start == DATABASE {
+        let store = receipts::open(&arguments.file)?;
+        let keys = match &arguments.keys {
+            Some(file) => read_keys(file)?,
+            None => store.keys().map_err(|error| Failure::new(Exit::BadInput, error.to_string()))?,
+        };
+        let mut sink = Sink(BundleVerifier::new(keys));
+        store.export(&mut sink).map_err(|error| Failure::new(Exit::BadInput, error.to_string()))?;
+        sink.0.finish()
+    } else {
+        let keys = arguments.keys.clone().unwrap_or_else(|| keys_beside(&arguments.file));
+        let mut sink = Sink(BundleVerifier::new(read_keys(&keys)?));
+        sink.0.update(&start);
+        io::copy(&mut input, &mut sink).map_err(unreadable)?;
+        sink.0.finish()
+    };
+    let json = json!({ "valid": report.is_valid(), "report": report });
+    console.print(&text(&arguments.file, &report), &json);
+    Ok(if report.is_valid() { Exit::Success } else { Exit::Refuted })
+}
+
+/// Where the public keys of a bundle are kept unless they are named.
+pub fn keys_beside(bundle: &Path) -> PathBuf {
+    let mut name = OsString::from(bundle);
+    name.push(".keys.json");
+    PathBuf::from(name)
+}
+
+fn read_keys(file: &Path) -> Result<KeySet, Failure> {
+    let unreadable = |error: io::Error| {
+        Failure::file("read", file, &error).remedy("name the signer's public keys with `--keys FILE`")
+    };
+    let mut json = Vec::new();
+    File::open(file).map_err(unreadable)?.take(KEYS_BYTES).read_to_end(&mut json).map_err(unreadable)?;
+    KeySet::from_jwks(&json)
+        .map_err(|error| Failure::new(Exit::BadInput, format!("`{}`: {error}", file.display())))
+}
+
+fn text(file: &Path, report: &Report) -> String {
+    let mut lines: Vec<String> = report
+        .problems
+        .iter()
+        .take(SHOWN)
+        .map(|problem| {
+            let place = match (&problem.session, problem.seq) {
+                (Some(session), Some(seq)) => format!(" ({session}, receipt {seq})"),
+                _ => String::new(),
+            };
+            format!("line {}{place}: {}: {}", problem.line, problem.kind.as_str(), problem.message)
+        })
+        .collect();
+    let hidden = report.problem_count.saturating_sub(lines.len().try_into().unwrap_or(u64::MAX));
+    if hidden > 0 {
+        lines.push(format!("and {hidden} more problems"));
+    }
+    let verdict = if report.is_valid() { "valid" } else { "NOT VALID" };
+    let (receipts, sessions) = (report.receipts, report.sessions);
+    lines.push(format!("{}: {verdict}, {receipts} receipts in {sessions} sessions", file.display()));
+    lines.join("\n")
+}
+
+/// Lets everything that writes NDJSON feed the verifier.
+struct Sink(BundleVerifier);
+
+impl Write for Sink {
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        self.0.update(piece);
+        Ok(piece.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,347 @@
+//! From JSON to one message: which members there may be, and what they mean together.
+
+use std::borrow::Cow;
+
+use crate::error::{Fault, ParseErrorKind};
+use crate::message::Span;
+use crate::method::Names;
+use crate::scan::{Form, Scanner, Value};
+use crate::text::{Text, differs_in_case_only};
+use crate::{Id, Kind, Limits, Message, ParseError};
+
+const VERSION_IN_META: &str = "io.modelcontextprotocol/protocolVersion";
+const TOP_LEVEL: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
+const IN_PARAMS: [&str; 6] = ["name", "uri", "taskId", "arguments", "_meta", "protocolVersion"];
+const IN_META: [&str; 1] = [VERSION_IN_META];
+
+/// Reads the one message that `body` is.
+///
+/// Top-level members other than the six of JSON-RPC are refused: MCP defines none, the official TypeScript SDKs refuse
+/// them too, and a member that only one of two readers understands is a way past the other. Members that MCP does not
+/// define yet go into `params`, `result` and `_meta`, which are open here as they are in the specification.
+///
+/// An `id` of `null` is accepted in an error only, as "unknown" (JSON-RPC 2.0 section 5): servers on the official
+/// Python SDK send it.
+///
+/// # Errors
+///
+/// [`ParseError`] with the first thing that makes the body unreadable as JSON; for readable JSON the first thing that
+/// makes it no acceptable message. Either is typically a broken client, or an attempt to be read in two ways.
+pub fn parse(body: &[u8], limits: &Limits) -> Result<Message, ParseError> {
+    let mut reader = Reader { body, limits, found: Found::default() };
+    let read = reader.read();
+    let message = read.and_then(|()| reader.message());
+    let id = reader.found.id;
+    message.map(|message| Message { id: id.clone(), ..message }).map_err(|fault| ParseError {
+        kind: fault.kind,
+        offset: fault.offset,
+        id,
+    })
+}
+
+struct Reader<'a> {
+    body: &'a [u8],
+    limits: &'a Limits,
+    found: Found,
+}
+
+/// What one pass over the body has found. Meaning is given afterwards, because members come in any order.
+#[derive(Default)]
+struct Found {
+    version: bool,
+    id: Option<Id>,
+    null_id: Option<usize>,
+    method: Option<Value>,
+    params: Option<Value>,
+    result: Option<Value>,
+    error: Option<Value>,
+    name: Option<Value>,
+    uri: Option<Value>,
+    task: Option<Value>,
+    arguments: Option<Value>,
+    offered_version: Option<Value>,
+    meta_version: Option<Value>,
+    /// The first thing wrong with JSON that is fine as JSON. The pass goes on, to find the id and worse.
+    fault: Option<Fault>,
+}
+
+impl<'a> Reader<'a> {
+    fn read(&mut self) -> Result<(), Fault> {
+        if [b"\xEF\xBB\xBF".as_slice(), b"\xFE\xFF", b"\xFF\xFE"]
+            .iter()
+            .any(|mark| self.body.starts_with(mark))
+        {
+            return Err(ParseErrorKind::JsonByteOrderMark.at(0));
+        }
+        let mut scanner = Scanner::new(self.body, self.limits);
+        match scanner.peek() {
+            Some(b'{') => self.read_top_level(&mut scanner)?,
+            first => {
+                let kind =
+                    if first == Some(b'[') { ParseErrorKind::RpcBatch } else { ParseErrorKind::RpcShape };
+                let value = scanner.value()?;
+                self.note(kind, value.span.start);
+            }
+        }
+        scanner.finish()
+    }
+
+    fn read_top_level(&mut self, scanner: &mut Scanner<'a>) -> Result<(), Fault> {
+        let start = scanner.position();
+        scanner.enter()?;
+        loop {
+            let name = match scanner.next_name() {
+                Ok(Some(name)) => name,
+                Ok(None) => break,
+                Err(fault) => return Err(self.forget_ambiguous_id(fault)),
+            };
+            let first = scanner.peek();
+            match self.known(name, &TOP_LEVEL, ParseErrorKind::RpcMemberCase) {
+                Some("jsonrpc") => {
+                    let value = scanner.value()?;
+                    self.found.version = true;
+                    if self.text(&value).as_deref() != Some("2.0") {
+                        self.note(ParseErrorKind::RpcVersion, value.span.start);
+                    }
+                }
+                Some("id") => {
+                    let value = scanner.value()?;
+                    self.read_id(&value);
+                }
+                Some("method") => self.found.method = Some(scanner.value()?),
+                Some("params") if first == Some(b'{') => {
+                    let span = self.read_params(scanner)?;
+                    self.found.params = Some(Value { span, form: Form::Object });
+                }
+                Some("params") => {
+                    let value = scanner.value()?;
+                    self.note(ParseErrorKind::ParamsShape, value.span.start);
+                    self.found.params = Some(value);
+                }
+                Some("result") => self.found.result = Some(scanner.value()?),
+                Some("error") => self.found.error = Some(scanner.value()?),
+                _ => {
+                    let value = scanner.value()?;
+                    self.note(ParseErrorKind::RpcShape, value.span.start);
+                }
+            }
+        }
+        if !self.found.version {
+            self.note(ParseErrorKind::RpcVersion, start);
+        }
+        Ok(())
+    }
+
+    fn read_id(&mut self, value: &Value) {
+        self.found.id = match value.form {
+            Form::Number => integer(self.slice(&value.span)).map(Id::Number),
+            Form::Text(_) => self.text(value).map(|text| Id::Text(text.into_owned())),
+            _ => None,
+        }
+        .filter(|(Id::Number(text) | Id::Text(text))| text.len() <= self.limits.id_bytes);
+        match value.form {
+            Form::Null => self.found.null_id = Some(value.span.start),
+            _ if self.found.id.is_none() => self.note(ParseErrorKind::RpcId, value.span.start),
+            _ => {}
+        }
+    }
+
+    fn read_params(&mut self, scanner: &mut Scanner<'a>) -> Result<Span, Fault> {
+        let start = scanner.position();
+        scanner.enter()?;
+        while let Some(name) = scanner.next_name()? {
+            let first = scanner.peek();
+            let member = self.known(name, &IN_PARAMS, ParseErrorKind::ParamsMemberCase);
+            if member == Some("_meta") && first == Some(b'{') {
+                self.read_meta(scanner)?;
+                continue;
+            }
+            let value = scanner.value()?;
+            match member {
+                Some("name") => self.found.name = Some(value),
+                Some("uri") => self.found.uri = Some(value),
+                Some("taskId") => self.found.task = Some(value),
+                Some("arguments") => self.found.arguments = Some(value),
+                Some("protocolVersion") => self.found.offered_version = Some(value),
+                Some("_meta") => self.note(ParseErrorKind::ParamsShape, value.span.start),
+                _ => {}
+            }
+        }
+        Ok(start..scanner.position())
+    }
+
+    fn read_meta(&mut self, scanner: &mut Scanner<'a>) -> Result<(), Fault> {
+        scanner.enter()?;
+        while let Some(name) = scanner.next_name()? {
+            scanner.peek();
+            let member = self.known(name, &IN_META, ParseErrorKind::ParamsMemberCase);
+            let value = scanner.value()?;
+            if member.is_some() {
+                self.found.meta_version = Some(value);
+            }
+        }
+        Ok(())
+    }
+
+    /// Which of the known members it is, if any. Notes a name that a lenient parser would take for one of them.
+    fn known(
+        &mut self,
+        name: Text,
+        known: &[&'static str],
+        lookalike: ParseErrorKind,
+    ) -> Option<&'static str> {
+        let written = name.decoded(self.body);
+        let member = known.iter().find(|known| known.as_bytes() == written.as_ref()).copied();
+        if member.is_none() && known.iter().any(|known| differs_in_case_only(&written, known)) {
+            self.note(lookalike, name.start.saturating_sub(1));
+        }
+        member
+    }
+
+    /// Gives what was found its one meaning. The id is left to the caller.
+    fn message(&mut self) -> Result<Message, Fault> {
+        if let Some(fault) = self.found.fault {
+            return Err(fault);
+        }
+        let found = &self.found;
+        let mut message = Message {
+            kind: self.kind()?,
+            id: None,
+            method: None,
+            name: None,
+            params: found.params.as_ref().map(|value| value.span.clone()),
+            arguments: None,
+            result: object(&found.result, ParseErrorKind::RpcShape)?,
+            error: object(&found.error, ParseErrorKind::RpcShape)?,
+            protocol_version: None,
+            length: self.body.len(),
+        };
+        if let Some(method) = &found.method {
+            let method = self.short_text(method, ParseErrorKind::RpcMethod, self.limits.name_bytes)?;
+            message.name = self.name(&method)?;
+            message.arguments = self.arguments(&method)?;
+            message.protocol_version = self.protocol_version(&method)?;
+            message.method = Some(method);
+        }
+        Ok(message)
+    }
+
+    fn kind(&self) -> Result<Kind, Fault> {
+        let found = &self.found;
+        let unknown_id = || found.null_id.unwrap_or(0);
+        let members = (&found.method, &found.result, &found.error);
+        match members {
+            (Some(_), None, None) => match (&found.id, found.null_id) {
+                (Some(_), _) => Ok(Kind::Request),
+                (None, None) => Ok(Kind::Notification),
+                (None, Some(offset)) => Err(ParseErrorKind::RpcId.at(offset)),
+            },
+            (None, Some(_), None) if found.params.is_none() => match found.id {
+                Some(_) => Ok(Kind::Response),
+                None => Err(ParseErrorKind::RpcId.at(unknown_id())),
+            },
+            (None, None, Some(_)) if found.params.is_none() => Ok(Kind::Error),
+            _ => Err(ParseErrorKind::RpcShape.at(0)),
+        }
+    }
+
+    /// What the call names. A method that names something is refused without it.
+    fn name(&self, method: &str) -> Result<Option<String>, Fault> {
+        let (member, limit) = match Names::of(method) {
+            Names::Nothing => return Ok(None),
+            Names::Name => (&self.found.name, self.limits.name_bytes),
+            Names::Uri => (&self.found.uri, self.limits.uri_bytes),
+            Names::Task => (&self.found.task, self.limits.uri_bytes),
+        };
+        match member {
+            Some(value @ Value { form: Form::Text(_), .. }) => {
+                self.short_text(value, ParseErrorKind::ParamsName, limit).map(Some)
+            }
+            Some(value) => Err(ParseErrorKind::ParamsShape.at(value.span.start)),
+            None => Err(ParseErrorKind::ParamsShape.at(self.params_start())),
+        }
+    }
+
+    /// The arguments: an object where the method defines them, and whatever object has their name elsewhere.
+    fn arguments(&self, method: &str) -> Result<Option<Span>, Fault> {
+        match object(&self.found.arguments, ParseErrorKind::ParamsShape) {
+            Err(_) if Names::of(method) != Names::Name => Ok(None),
+            arguments => arguments,
+        }
+    }
+
+    /// The version that the message claims. Two claims must not differ.
+    fn protocol_version(&self, method: &str) -> Result<Option<String>, Fault> {
+        let read = |member: &Option<Value>| {
+            member
+                .as_ref()
+                .map(|value| self.short_text(value, ParseErrorKind::ParamsShape, self.limits.name_bytes))
+                .transpose()
+        };
+        let in_meta = read(&self.found.meta_version)?;
+        if method != "initialize" {
+            return Ok(in_meta);
+        }
+        let offered = read(&self.found.offered_version)?;
+        if in_meta.is_some() && offered.is_some() && in_meta != offered {
+            return Err(ParseErrorKind::ParamsShape.at(self.params_start()));
+        }
+        Ok(offered.or(in_meta))
+    }
+
+    /// A string that is not empty, not too long, and fit for headers and logs.
+    fn short_text(&self, value: &Value, kind: ParseErrorKind, limit: usize) -> Result<String, Fault> {
+        self.text(value)
+            .filter(|text| !text.is_empty() && text.len() <= limit && !text.contains(char::is_control))
+            .map(Cow::into_owned)
+            .ok_or(kind.at(value.span.start))
+    }
+
+    /// A string value, decoded.
+    fn text(&self, value: &Value) -> Option<Cow<'a, str>> {
+        let Form::Text(text) = value.form else { return None };
+        match text.decoded(self.body) {
+            Cow::Borrowed(bytes) => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
+            Cow::Owned(bytes) => String::from_utf8(bytes).ok().map(Cow::Owned),
+        }
+    }
+
+    fn slice(&self, span: &Span) -> &'a [u8] {
+        self.body.get(span.clone()).unwrap_or_default()
+    }
+
+    fn params_start(&self) -> usize {
+        self.found.params.as_ref().map_or(0, |params| params.span.start)
+    }
+
+    fn note(&mut self, kind: ParseErrorKind, offset: usize) {
+        self.found.fault.get_or_insert(kind.at(offset));
+    }
+
+    /// After a second `id` nobody can say which one the sender waits for.
+    fn forget_ambiguous_id(&mut self, fault: Fault) -> Fault {
+        if fault.kind == ParseErrorKind::JsonDuplicateKey {
+            let repeated = Text::scan(self.body, fault.offset.saturating_add(1), self.limits.string_bytes);
+            if repeated.is_ok_and(|name| name.decoded(self.body).as_ref() == b"id") {
+                self.found.id = None;
+            }
+        }
+        fault
+    }
+}
+
+/// The span of a value that has to be an object.
+fn object(value: &Option<Value>, kind: ParseErrorKind) -> Result<Option<Span>, Fault> {
+    match value {
+        None => Ok(None),
+        Some(Value { span, form: Form::Object }) => Ok(Some(span.clone())),
+        Some(value) => Err(kind.at(value.span.start)),
+    }
+}
+
+/// The text of an integer that fits an `i64` and has no other spelling; `-0` has one.
+fn integer(written: &[u8]) -> Option<String> {
+    let written = std::str::from_utf8(written).ok()?;
+    let canonical = written.parse::<i64>().ok()?.to_string();
+    (canonical == written).then_some(canonical)
+}

@@ -1,0 +1,30 @@
+//! What a Model Context Protocol message means at a proxy.
+//!
+//! A gateway that reads a message differently from the server behind it can be talked past. So there is one reading
+//! here, and every body that two JSON parsers could read in two ways is refused: duplicate members, case variants
+//! of known members, lone surrogates, numbers that no double can hold, bytes after the value.
+//!
+//! - [`parse`] reads one JSON-RPC message in one pass and returns a [`Message`] of byte spans.
+//! - [`transport`] holds the rules for headers: versions, media types, session ids, agreement with the body.
+//! - [`sse`] cuts an event stream into events, incrementally, and puts changed data back in.
+//! - [`error_body`] writes the answer to a message that does not pass.
+//!
+//! Everything is a pure function of its input: no input or output, no clock, no global state.
+
+mod envelope;
+mod error;
+mod limits;
+mod message;
+mod method;
+mod reply;
+mod scan;
+pub mod sse;
+mod text;
+pub mod transport;
+
+pub use envelope::parse;
+pub use error::{ParseError, ParseErrorKind};
+pub use limits::Limits;
+pub use message::{Id, Kind, Message, Span};
+pub use method::Class;
+pub use reply::{error_body, unsupported_version_body};

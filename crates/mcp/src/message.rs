@@ -1,0 +1,88 @@
+use serde::{Deserialize, Serialize};
+
+use crate::Class;
+use crate::reply::write_text;
+
+/// A byte range of the body that was parsed.
+pub type Span = core::ops::Range<usize>;
+
+/// A request id. `null`, fractions, exponents and integers beyond 64 bits are not ids here.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Id {
+    /// An integer, as written; it fits an `i64` and has one spelling only.
+    Number(String),
+    /// A string, decoded.
+    Text(String),
+}
+
+/// Which of the four JSON-RPC messages it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// `method` and `id`.
+    Request,
+    /// `method` without `id`. The sender expects no answer, but the server may still act.
+    Notification,
+    /// `result` and `id`.
+    Response,
+    /// `error`, with an `id` unless the request's could not be read.
+    Error,
+}
+
+/// One message: what a gateway decides on, and where the rest is in the body.
+///
+/// It owns short strings only, so that it can travel between filters; spans are valid for the very bytes that were
+/// parsed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// Request, notification, result or error.
+    pub kind: Kind,
+    /// The id. Never absent from a request or a result, always from a notification.
+    pub id: Option<Id>,
+    /// The method of a request or notification, decoded.
+    pub method: Option<String>,
+    /// What the call names, decoded: the tool or prompt (`params.name`) for `tools/call` and `prompts/get`, the
+    /// resource (`params.uri`) for `resources/read`, `resources/subscribe` and `resources/unsubscribe`, the task
+    /// (`params.taskId`) for `tasks/get`, `tasks/result`, `tasks/update` and `tasks/cancel`. Never absent for these.
+    pub name: Option<String>,
+    /// The object `params`.
+    pub params: Option<Span>,
+    /// The object `params.arguments`.
+    pub arguments: Option<Span>,
+    /// The object `result`.
+    pub result: Option<Span>,
+    /// The object `error`.
+    pub error: Option<Span>,
+    /// The version that the sender claims: `params._meta["io.modelcontextprotocol/protocolVersion"]`, or
+    /// `params.protocolVersion` of `initialize`. Not checked against the known versions.
+    pub protocol_version: Option<String>,
+    /// Bytes of the body that was parsed.
+    pub length: usize,
+}
+
+impl Id {
+    /// The id as JSON, the way to put it into an answer.
+    pub fn to_json(&self) -> String {
+        match self {
+            Self::Number(digits) => digits.clone(),
+            Self::Text(text) => {
+                let mut json = String::with_capacity(text.len().saturating_add(2));
+                write_text(&mut json, text);
+                json
+            }
+        }
+    }
+}
+
+impl Message {
+    /// What the message does, when a client sends it. A method decides, whether or not an id asks for an answer.
+    pub fn class(&self) -> Class {
+        self.method.as_deref().map_or(Class::Session, Class::of)
+    }
+
+    /// Whether a tool would run: `tools/call`, also in the form of a notification.
+    pub fn is_tool_call(&self) -> bool {
+        self.method.as_deref() == Some("tools/call")
+    }
+}

@@ -1,0 +1,274 @@
+//! Which JSON is one MCP message, and what it means.
+
+use airlock_mcp::{Class, Id, Kind, Message, ParseErrorKind};
+
+use crate::{parse, verdict};
+
+fn read(body: &str) -> Message {
+    parse(body).unwrap_or_else(|error| panic!("{error}: {body}"))
+}
+
+fn slice(body: &str, span: &Option<airlock_mcp::Span>) -> String {
+    body.get(span.clone().unwrap()).unwrap().to_owned()
+}
+
+#[test]
+fn a_tool_call_is_read_with_its_spans() {
+    let body = r#" {"params" : {"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"},
+        "arguments" : {"to": "a@example.com"} , "name":"mail\u002esend"} ,"method":"tools\/call",
+        "id":"r-\u00e9","jsonrpc":"2.0"} "#;
+    let message = read(body);
+    assert_eq!(message.kind, Kind::Request);
+    assert_eq!(message.id, Some(Id::Text("r-é".into())));
+    assert_eq!(message.method.as_deref(), Some("tools/call"));
+    assert_eq!(message.name.as_deref(), Some("mail.send"));
+    assert_eq!(message.protocol_version.as_deref(), Some("2026-07-28"));
+    assert_eq!(slice(body, &message.arguments), r#"{"to": "a@example.com"}"#);
+    assert!(slice(body, &message.params).starts_with(r#"{"_meta""#));
+    assert!(slice(body, &message.params).ends_with(r#"send"}"#));
+    assert_eq!((message.class(), message.is_tool_call()), (Class::Write, true));
+    assert_eq!(message.length, body.len());
+    let travelled: Message = serde_json::from_str(&serde_json::to_string(&message).unwrap()).unwrap();
+    assert_eq!(travelled, message);
+}
+
+#[test]
+fn each_kind_of_message_is_told_from_the_others() {
+    for (body, kind) in [
+        (r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#, Kind::Request),
+        (r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, Kind::Notification),
+        (r#"{"jsonrpc":"2.0","id":1,"result":{}}"#, Kind::Response),
+        (r#"{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"m"}}"#, Kind::Error),
+        (r#"{"jsonrpc":"2.0","error":{"code":1,"message":"m"}}"#, Kind::Error),
+        (r#"{"jsonrpc":"2.0","id":null,"error":{"code":1,"message":"m"}}"#, Kind::Error),
+    ] {
+        let message = read(body);
+        assert_eq!(message.kind, kind, "{body}");
+        assert_eq!(message.class(), Class::Session, "{body}");
+    }
+    let body = r#"{"jsonrpc":"2.0","id":0,"result":{"a":[1]}}"#;
+    assert_eq!(slice(body, &read(body).result), r#"{"a":[1]}"#);
+}
+
+#[test]
+fn a_tool_call_without_an_id_is_still_a_tool_call() {
+    let message = read(r#"{"jsonrpc":"2.0","method":"tools/call","params":{"name":"rm"}}"#);
+    assert_eq!(
+        (message.kind, message.class(), message.is_tool_call()),
+        (Kind::Notification, Class::Write, true)
+    );
+    assert_eq!(message.name.as_deref(), Some("rm"));
+}
+
+#[test]
+fn what_a_call_names_comes_from_the_member_that_its_method_defines() {
+    let params = r#"{"name":"n","uri":"file:///u","taskId":"t","arguments":{}}"#;
+    for (method, name, class) in [
+        ("tools/call", Some("n"), Class::Write),
+        ("prompts/get", Some("n"), Class::Read),
+        ("resources/read", Some("file:///u"), Class::Read),
+        ("resources/subscribe", Some("file:///u"), Class::Stream),
+        ("resources/unsubscribe", Some("file:///u"), Class::Stream),
+        ("tasks/get", Some("t"), Class::Read),
+        ("tasks/result", Some("t"), Class::Read),
+        ("tasks/update", Some("t"), Class::Write),
+        ("tasks/cancel", Some("t"), Class::Write),
+        ("tasks/list", None, Class::List),
+        ("tools/list", None, Class::List),
+        ("completion/complete", None, Class::Read),
+        ("subscriptions/listen", None, Class::Stream),
+        ("server/discover", None, Class::Session),
+        ("logging/setLevel", None, Class::Read),
+        ("Tools/call", None, Class::Unknown),
+        ("tools/call ", None, Class::Unknown),
+        ("sampling/createMessage", None, Class::Unknown),
+    ] {
+        let message = read(&format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{params}}}"#));
+        assert_eq!((message.name.as_deref(), message.class()), (name, class), "{method}");
+    }
+}
+
+#[test]
+fn the_claimed_version_is_the_one_in_meta_or_that_initialize_offers() {
+    let in_meta = r#""_meta":{"x":1,"io.modelcontextprotocol/protocolVersion":"2026-07-28"}"#;
+    for (method, params, expected) in [
+        ("tools/list", in_meta, Some("2026-07-28")),
+        ("tools/list", r#""protocolVersion":"2025-11-25""#, None),
+        ("initialize", r#""protocolVersion":"2025-11-25""#, Some("2025-11-25")),
+        ("initialize", in_meta, Some("2026-07-28")),
+        ("initialize", "", None),
+    ] {
+        let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{{{params}}}}}"#);
+        assert_eq!(read(&body).protocol_version.as_deref(), expected, "{body}");
+    }
+    let two = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"initialize","params":{{"protocolVersion":"2025-11-25",{in_meta}}}}}"#
+    );
+    assert_eq!(verdict(two), "params_shape");
+}
+
+#[test]
+fn an_id_is_a_string_or_an_integer_with_one_spelling() {
+    for (id, expected) in [
+        ("0", Some("0")),
+        ("-7", Some("-7")),
+        ("9223372036854775807", Some("9223372036854775807")),
+        ("-9223372036854775808", Some("-9223372036854775808")),
+        (r#""""#, Some(r#""""#)),
+        (r#""a\u0022b""#, Some(r#""a\"b""#)),
+        ("9223372036854775808", None),
+        ("-0", None),
+        ("1.0", None),
+        ("1e2", None),
+        ("null", None),
+        ("true", None),
+        ("[1]", None),
+        ("{}", None),
+    ] {
+        let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#);
+        let read = parse(&body).map(|message| message.id.unwrap().to_json());
+        assert_eq!(read.as_deref().ok(), expected, "{id}");
+        if let Err(error) = read {
+            assert_eq!((error.reason(), error.id), ("rpc_id", None), "{id}");
+        }
+    }
+    let long = |length| format!(r#"{{"jsonrpc":"2.0","id":"{}","method":"ping"}}"#, "x".repeat(length));
+    assert_eq!((verdict(long(256)), verdict(long(257))), ("ok", "rpc_id"));
+}
+
+#[test]
+fn json_that_is_no_acceptable_message_is_refused_for_its_reason() {
+    for (body, expected, code) in [
+        (r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#, "rpc_batch", -32600),
+        ("[]", "rpc_batch", -32600),
+        ("1", "rpc_shape", -32600),
+        (r#""ping""#, "rpc_shape", -32600),
+        ("null", "rpc_shape", -32600),
+        ("{}", "rpc_version", -32600),
+        (r#"{"id":1,"method":"ping"}"#, "rpc_version", -32600),
+        (r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#, "rpc_version", -32600),
+        (r#"{"jsonrpc":2.0,"id":1,"method":"ping"}"#, "rpc_version", -32600),
+        (r#"{"jsonrpc":"2.0"}"#, "rpc_shape", -32600),
+        (r#"{"jsonrpc":"2.0","id":1}"#, "rpc_shape", -32600),
+        (r#"{"jsonrpc":"2.0","id":1,"params":{}}"#, "rpc_shape", -32600),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"ping","result":{}}"#, "rpc_shape", -32600),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"ping","error":{}}"#, "rpc_shape", -32600),
+        (r#"{"jsonrpc":"2.0","id":1,"result":{},"error":{}}"#, "rpc_shape", -32600),
+        (r#"{"jsonrpc":"2.0","id":1,"result":{},"params":{}}"#, "rpc_shape", -32600),
+        (r#"{"jsonrpc":"2.0","id":1,"result":"text"}"#, "rpc_shape", -32600),
+        (r#"{"jsonrpc":"2.0","id":1,"error":"text"}"#, "rpc_shape", -32600),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"ping","extra":1}"#, "rpc_shape", -32600),
+        (r#"{"jsonrpc":"2.0","result":{}}"#, "rpc_id", -32600),
+        (r#"{"jsonrpc":"2.0","id":null,"result":{}}"#, "rpc_id", -32600),
+        (r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#, "rpc_id", -32600),
+        (r#"{"jsonrpc":"2.0","id":1,"method":7}"#, "rpc_method", -32600),
+        (r#"{"jsonrpc":"2.0","id":1,"method":""}"#, "rpc_method", -32600),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"ping\u0000"}"#, "rpc_method", -32600),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":[]}"#, "params_shape", -32602),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":null}"#, "params_shape", -32602),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":1}}"#, "params_shape", -32602),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"tools/call"}"#, "params_shape", -32602),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{}}"#, "params_shape", -32602),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":1}}"#, "params_shape", -32602),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":""}}"#, "params_name", -32602),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a\nb"}}"#, "params_name", -32602),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":[]}}"#,
+            "params_shape",
+            -32602,
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":null}}"#,
+            "params_shape",
+            -32602,
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"name":"a"}}"#,
+            "params_shape",
+            -32602,
+        ),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"tasks/cancel","params":{}}"#, "params_shape", -32602),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":1}}}"#,
+            "params_shape",
+            -32602,
+        ),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"ping""#, "json_syntax", -32700),
+    ] {
+        let error = parse(body).expect_err(body);
+        assert_eq!((error.reason(), error.code()), (expected, code), "{body}");
+        assert!(error.offset <= body.len(), "{body}");
+    }
+}
+
+#[test]
+fn names_and_methods_have_a_longest_length() {
+    let with_method = |length| format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{}"}}"#, "m".repeat(length));
+    let with_name = |method: &str, member: &str, length| {
+        let name = "n".repeat(length);
+        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{{"{member}":"{name}"}}}}"#)
+    };
+    assert_eq!((verdict(with_method(256)), verdict(with_method(257))), ("ok", "rpc_method"));
+    for (method, member, limit) in [("tools/call", "name", 256), ("resources/read", "uri", 8192)] {
+        assert_eq!(verdict(with_name(method, member, limit)), "ok", "{method}");
+        assert_eq!(verdict(with_name(method, member, limit + 1)), "params_name", "{method}");
+    }
+}
+
+#[test]
+fn members_that_lenient_parsers_take_for_known_ones_are_refused() {
+    for name in [
+        "Method",
+        "METHOD",
+        "JSONRPC",
+        "Id",
+        "iD",
+        "Params",
+        "param\\u017f",
+        "Result",
+        "Error",
+        "m\\u0045thod",
+    ] {
+        let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"ping","{name}":{{}}}}"#);
+        assert_eq!(verdict(body), "rpc_member_case", "{name}");
+    }
+    for name in ["Name", "Arguments", "argument\u{17f}", "URI", "_META", "TaskId", "protocolversion"] {
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"a","{name}":{{}}}}}}"#
+        );
+        assert_eq!(verdict(body), "params_member_case", "{name}");
+    }
+    let arguments = r#"{"Name":1,"Method":2,"name":3,"_META":4}"#;
+    let body = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"a","arguments":{arguments}}}}}"#
+    );
+    assert_eq!(verdict(body), "ok", "what the arguments are called is the tool's business");
+}
+
+#[test]
+fn a_refusal_carries_the_id_when_that_is_certain() {
+    let seven = Some(Id::Number("7".into()));
+    for (body, kind, id) in [
+        (r#"{"id":7,"jsonrpc":"1.0","method":"ping"}"#, ParseErrorKind::RpcVersion, &seven),
+        (r#"{"Method":"x","id":7,"jsonrpc":"2.0"}"#, ParseErrorKind::RpcMemberCase, &seven),
+        (
+            r#"{"id":7,"jsonrpc":"2.0","method":"ping","params":{"a":1,"a":2}}"#,
+            ParseErrorKind::JsonDuplicateKey,
+            &seven,
+        ),
+        (r#"{"id":7,"jsonrpc":"2.0","method""#, ParseErrorKind::JsonSyntax, &seven),
+        (r#"{"jsonrpc":"2.0","method",}"#, ParseErrorKind::JsonSyntax, &None),
+        (r#"{"id":7,"jsonrpc":"2.0","id":8,"method":"ping"}"#, ParseErrorKind::JsonDuplicateKey, &None),
+        (r#"{"id":7,"jsonrpc":"2.0","\u0069d":8,"method":"ping"}"#, ParseErrorKind::JsonDuplicateKey, &None),
+        (r#"[{"id":7}]"#, ParseErrorKind::RpcBatch, &None),
+    ] {
+        let error = parse(body).expect_err(body);
+        assert_eq!((error.kind, &error.id), (kind, id), "{body}");
+    }
+}
+
+#[test]
+fn json_errors_come_before_message_errors() {
+    assert_eq!(verdict(r#"{"Method":"x","jsonrpc":"1.0","a":01}"#), "json_number");
+    assert_eq!(verdict(r#"[{"a":1,"a":2}]"#), "json_duplicate_key");
+}

@@ -1,0 +1,9 @@
+//! What the policy crate promises to those who write policies.
+#![cfg(test)]
+
+mod document;
+mod examples;
+mod lint;
+mod properties;
+mod semantics;
+mod support;

@@ -1,0 +1,230 @@
+use std::{cell::RefCell, rc::Rc};
+
+use airlock_mcp_parser::McpParser;
+use airlock_pii_redactor::PiiRedactor;
+use airlock_pipeline::{Limits, Options, Stage};
+use airlock_policy::Policy;
+use airlock_receipt_emitter::{IntentConfiguration, Queue, ReceiptEmitter, ReceiptIntent};
+use airlock_token_validator::TokenValidator;
+use airlock_tool_policy::ToolPolicy;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+
+pub use airlock_receipt_emitter::Delivery;
+
+/// The root ids of the module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Root {
+    /// A record of every call; the outermost filter of a chain.
+    ReceiptEmitter,
+    /// Who calls.
+    TokenValidator,
+    /// One meaning of headers and body.
+    McpParser,
+    /// May this caller do this.
+    ToolPolicy,
+    /// Personal data out of arguments and results.
+    PiiRedactor,
+    /// Nothing that changes something leaves without evidence; the innermost filter of a chain.
+    ReceiptIntent,
+    /// All of them as stages of one filter.
+    Airlock,
+}
+
+impl Root {
+    /// Every root id, in the order of a chain; the whole chain last.
+    pub const ALL: [Self; 7] = [
+        Self::ReceiptEmitter,
+        Self::TokenValidator,
+        Self::McpParser,
+        Self::ToolPolicy,
+        Self::PiiRedactor,
+        Self::ReceiptIntent,
+        Self::Airlock,
+    ];
+
+    /// The root id as Envoy configuration names it.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::ReceiptEmitter => "receipt-emitter",
+            Self::TokenValidator => "token-validator",
+            Self::McpParser => "mcp-parser",
+            Self::ToolPolicy => "tool-policy",
+            Self::PiiRedactor => "pii-redactor",
+            Self::ReceiptIntent => "receipt-intent",
+            Self::Airlock => "airlock",
+        }
+    }
+
+    /// The root of that id.
+    pub fn of(id: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|root| root.id() == id)
+    }
+}
+
+/// What a filter does, built once when its configuration is accepted.
+pub struct Plan {
+    /// The stages, outermost first.
+    pub stages: Rc<[Box<dyn Stage>]>,
+    /// How the filter lives in its proxy.
+    pub options: Options,
+    /// Whether filters of the same chain run in other VMs.
+    pub separate_vms: bool,
+    /// Where records are delivered, for the filters that have any.
+    pub delivery: Option<Delivery>,
+}
+
+/// Why a configuration was refused: where, and what is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigurationError {
+    /// Path into the document, such as `policy.rules[2].effect`; empty for the document itself.
+    pub path: String,
+    /// What is wrong there.
+    pub message: String,
+}
+
+impl std::fmt::Display for ConfigurationError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.path.as_str() {
+            "" => formatter.write_str(&self.message),
+            path => write!(formatter, "{path}: {}", self.message),
+        }
+    }
+}
+
+/// The member `proxy` that every configuration may carry: how the filter lives in its proxy.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ProxySection {
+    hold_headers: bool,
+    separate_vms: bool,
+    limits: Limits,
+}
+
+impl Default for ProxySection {
+    fn default() -> Self {
+        Self { hold_headers: true, separate_vms: false, limits: Limits::default() }
+    }
+}
+
+/// Turns a root's configuration, a JSON object, into what the filter does. `queue` holds the records of this worker.
+///
+/// # Errors
+/// [`ConfigurationError`] with the path of what is wrong; the proxy then keeps the configuration that it has.
+pub fn plan(
+    root: Root,
+    configuration: &[u8],
+    queue: &Rc<RefCell<Queue>>,
+) -> Result<Plan, ConfigurationError> {
+    let mut document = object(configuration)?;
+    let proxy: ProxySection = match document.remove("proxy") {
+        Some(section) => read("proxy", section)?,
+        None => ProxySection::default(),
+    };
+    let mut builder = Builder { queue, delivery: None };
+    let stages = match root {
+        Root::Airlock => builder.whole_chain(document)?,
+        _ => vec![builder.stage(root, "", Value::Object(document))?],
+    };
+    Ok(Plan {
+        stages: stages.into(),
+        options: Options { hold_headers: proxy.hold_headers, limits: proxy.limits },
+        separate_vms: proxy.separate_vms,
+        delivery: builder.delivery,
+    })
+}
+
+struct Builder<'a> {
+    queue: &'a Rc<RefCell<Queue>>,
+    delivery: Option<Delivery>,
+}
+
+impl Builder<'_> {
+    fn whole_chain(
+        &mut self,
+        mut document: Map<String, Value>,
+    ) -> Result<Vec<Box<dyn Stage>>, ConfigurationError> {
+        const SECTIONS: [(&str, Root, bool); 5] = [
+            ("receipts", Root::ReceiptEmitter, true),
+            ("identity", Root::TokenValidator, true),
+            ("mcp", Root::McpParser, false),
+            ("policy", Root::ToolPolicy, true),
+            ("redaction", Root::PiiRedactor, false),
+        ];
+        let intent = intent_mode(document.get("receipts"))?;
+        let mut stages = Vec::with_capacity(SECTIONS.len() + 1);
+        for (name, root, required) in SECTIONS {
+            let section = match document.remove(name) {
+                Some(section) => section,
+                None if required => return Err(wrong("", format!("the section `{name}` is missing"))),
+                None => Value::Object(Map::new()),
+            };
+            stages.push(self.stage(root, name, section)?);
+        }
+        stages.push(Box::new(ReceiptIntent::new(intent)));
+        match document.keys().next() {
+            Some(unknown) => Err(wrong(unknown, "unknown section".to_owned())),
+            None => Ok(stages),
+        }
+    }
+
+    fn stage(&mut self, root: Root, path: &str, section: Value) -> Result<Box<dyn Stage>, ConfigurationError> {
+        Ok(match root {
+            Root::ReceiptEmitter => {
+                let (stage, delivery) = ReceiptEmitter::new(read(path, section)?, Rc::clone(self.queue))
+                    .map_err(|message| wrong(path, message))?;
+                self.delivery = Some(delivery);
+                Box::new(stage)
+            }
+            Root::TokenValidator => Box::new(
+                TokenValidator::new(read(path, section)?).map_err(|message| wrong(path, message))?,
+            ),
+            Root::McpParser => Box::new(McpParser::new(read(path, section)?)),
+            Root::ToolPolicy => Box::new(ToolPolicy::new(Policy::from_value(section).map_err(|error| {
+                ConfigurationError { path: join(path, &error.path), message: error.message }
+            })?)),
+            Root::PiiRedactor => Box::new(PiiRedactor::new(&read(path, section)?)),
+            Root::ReceiptIntent => Box::new(ReceiptIntent::new(read(path, section)?)),
+            Root::Airlock => return Err(wrong(path, "the whole chain is not a stage of itself".to_owned())),
+        })
+    }
+}
+
+/// The guard at the end of the whole chain works as the receipts do: enforced, or only observed.
+fn intent_mode(receipts: Option<&Value>) -> Result<IntentConfiguration, ConfigurationError> {
+    match receipts.and_then(|section| section.get("mode")) {
+        Some(mode) => read("receipts", serde_json::json!({ "mode": mode })),
+        None => Ok(IntentConfiguration::default()),
+    }
+}
+
+fn object(configuration: &[u8]) -> Result<Map<String, Value>, ConfigurationError> {
+    match serde_json::from_slice(configuration) {
+        Ok(Value::Object(document)) => Ok(document),
+        Ok(_) => Err(wrong("", "the configuration must be an object".to_owned())),
+        Err(error) => {
+            let remedy = "write it as `google.protobuf.Struct`, or as JSON in a `google.protobuf.StringValue`";
+            Err(wrong("", format!("the configuration is not JSON ({error}): {remedy}")))
+        }
+    }
+}
+
+fn read<T: DeserializeOwned>(path: &str, section: Value) -> Result<T, ConfigurationError> {
+    serde_path_to_error::deserialize(section).map_err(|error| {
+        let inner = error.path().to_string();
+        let inner = if inner == "." { "" } else { &inner };
+        ConfigurationError { path: join(path, inner), message: error.inner().to_string() }
+    })
+}
+
+fn wrong(path: &str, message: String) -> ConfigurationError {
+    ConfigurationError { path: path.to_owned(), message }
+}
+
+fn join(outer: &str, inner: &str) -> String {
+    match (outer, inner) {
+        ("", inner) => inner.to_owned(),
+        (outer, "") => outer.to_owned(),
+        (outer, inner) => format!("{outer}.{inner}"),
+    }
+}

@@ -1,0 +1,55 @@
+use airlock_pipeline::{Headers, Host, HostError, Reply, Side};
+
+use crate::hostcalls;
+
+/// The proxy that this module runs in.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Proxy;
+
+impl Host for Proxy {
+    fn headers(&self, side: Side) -> Headers {
+        hostcalls::headers(side.into()).unwrap_or_default()
+    }
+
+    fn set_header(&mut self, side: Side, name: &str, value: &str) -> Result<(), HostError> {
+        hostcalls::set_header(side.into(), name, value)
+    }
+
+    fn remove_header(&mut self, side: Side, name: &str) -> Result<(), HostError> {
+        hostcalls::remove_header(side.into(), name)
+    }
+
+    fn body(&self, side: Side, size: usize) -> Result<Vec<u8>, HostError> {
+        hostcalls::buffer(side.into(), size)
+    }
+
+    fn replace_body(&mut self, side: Side, size: usize, bytes: &[u8]) -> Result<(), HostError> {
+        hostcalls::replace_buffer(side.into(), size, bytes)
+    }
+
+    fn reply(&mut self, reply: &Reply) -> Result<(), HostError> {
+        hostcalls::reply(reply)
+    }
+
+    fn set_property(&mut self, name: &str, value: &[u8]) {
+        // Facts for operators are a courtesy: a proxy that does not take them still gets its verdicts.
+        let _ = hostcalls::set_property(name, value);
+    }
+
+    fn now_micros(&self) -> u64 {
+        hostcalls::now_nanoseconds() / 1_000
+    }
+
+    fn random(&mut self) -> [u8; 16] {
+        random()
+    }
+}
+
+/// 16 random bytes. Where the host's source fails the clock stands in: ids stay distinct within a worker.
+pub(crate) fn random() -> [u8; 16] {
+    let mut bytes = [0; 16];
+    if getrandom::fill(&mut bytes).is_err() {
+        bytes = u128::from(hostcalls::now_nanoseconds()).to_be_bytes();
+    }
+    bytes
+}

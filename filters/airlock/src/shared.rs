@@ -1,0 +1,134 @@
+//! How filters of one chain share an exchange.
+//!
+//! The first filter writes a property that names this VM and a slot in it; a filter of the same VM finds the exchange
+//! in memory. A filter in another VM can read only what stands in the property itself: the facts as JSON, written when
+//! configuration says that there are other VMs.
+
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    rc::{Rc, Weak},
+};
+
+use airlock_pipeline::{Exchange, Facts};
+
+/// The exchanges that are under way in this VM.
+#[derive(Debug)]
+pub struct Slots {
+    vm: [u8; 16],
+    next: u64,
+    exchanges: HashMap<u64, Weak<RefCell<Exchange>>>,
+}
+
+/// A filter's end of a shared exchange.
+#[derive(Clone, Debug)]
+pub struct Link {
+    vm: [u8; 16],
+    slot: u64,
+    separate_vms: bool,
+    last: Vec<u8>,
+}
+
+/// What a filter finds when it looks for the exchange of a request.
+#[derive(Debug)]
+pub struct Joined {
+    /// The exchange, shared with other filters of this VM or this filter's own copy.
+    pub exchange: Rc<RefCell<Exchange>>,
+    /// The filter's end of it.
+    pub link: Link,
+}
+
+/// The property of a request says that its exchange is where this filter cannot see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfSight;
+
+const KEY: usize = 16 + 8;
+
+impl Slots {
+    /// No exchanges yet, in a VM of that name.
+    pub fn new(vm: [u8; 16]) -> Self {
+        Self { vm, next: 0, exchanges: HashMap::new() }
+    }
+
+    /// Opens a new exchange, if `property` is absent, or joins the one that it names.
+    ///
+    /// # Errors
+    /// [`OutOfSight`] when another VM holds it and has written no facts, or when this VM has lost it.
+    pub fn join(&mut self, property: Option<&[u8]>, separate_vms: bool) -> Result<Joined, OutOfSight> {
+        let Some(property) = property else { return Ok(self.open(separate_vms)) };
+        let (key, facts) = property.split_at_checked(KEY).ok_or(OutOfSight)?;
+        let (vm, slot) = key.split_first_chunk::<16>().ok_or(OutOfSight)?;
+        let slot = u64::from_be_bytes(slot.try_into().map_err(|_| OutOfSight)?);
+        let link = Link { vm: *vm, slot, separate_vms, last: facts.to_vec() };
+        if *vm == self.vm {
+            let exchange = self.exchanges.get(&slot).and_then(Weak::upgrade).ok_or(OutOfSight)?;
+            return Ok(Joined { exchange, link });
+        }
+        let facts: Facts = serde_json::from_slice(facts).map_err(|_| OutOfSight)?;
+        let mut exchange = Exchange::default();
+        exchange.facts = facts;
+        Ok(Joined { exchange: Rc::new(RefCell::new(exchange)), link })
+    }
+
+    fn open(&mut self, separate_vms: bool) -> Joined {
+        let exchange = Rc::new(RefCell::new(Exchange::default()));
+        let slot = self.next;
+        self.next = self.next.wrapping_add(1);
+        self.exchanges.insert(slot, Rc::downgrade(&exchange));
+        Joined { exchange, link: Link { vm: self.vm, slot, separate_vms, last: Vec::new() } }
+    }
+
+    /// Forgets the exchange of `link` once its last filter is done.
+    pub fn leave(&mut self, link: &Link) {
+        if link.vm == self.vm && self.exchanges.get(&link.slot).is_some_and(|weak| weak.strong_count() <= 1) {
+            self.exchanges.remove(&link.slot);
+        }
+    }
+
+    /// Exchanges that are under way.
+    pub fn len(&self) -> usize {
+        self.exchanges.len()
+    }
+
+    /// Whether no exchange is under way.
+    pub fn is_empty(&self) -> bool {
+        self.exchanges.is_empty()
+    }
+}
+
+impl Link {
+    /// Whether the property has to be read before and written after each callback.
+    pub fn separate_vms(&self) -> bool {
+        self.separate_vms
+    }
+
+    /// The property that leads other filters here.
+    pub fn property(&self) -> Vec<u8> {
+        let mut property = Vec::with_capacity(KEY + self.last.len());
+        property.extend_from_slice(&self.vm);
+        property.extend_from_slice(&self.slot.to_be_bytes());
+        property.extend_from_slice(&self.last);
+        property
+    }
+
+    /// Takes over what a filter in another VM has written since.
+    pub fn load(&mut self, property: Option<&[u8]>, facts: &mut Facts) {
+        let Some(written) = property.and_then(|property| property.get(KEY..)) else { return };
+        if written != self.last.as_slice()
+            && let Ok(newer) = serde_json::from_slice(written)
+        {
+            *facts = newer;
+            self.last = written.to_vec();
+        }
+    }
+
+    /// The property to write because `facts` have changed, if they have.
+    pub fn store(&mut self, facts: &Facts) -> Option<Vec<u8>> {
+        let now = serde_json::to_vec(facts).unwrap_or_default();
+        if now == self.last {
+            return None;
+        }
+        self.last = now;
+        Some(self.property())
+    }
+}

@@ -1,0 +1,158 @@
+use std::{cell::RefCell, rc::Rc};
+
+use airlock_pipeline::{Chain, Denial, Directive, Exchange, Facts, Options, Stage, rpc};
+use proxy_wasm::{
+    traits::{Context, HttpContext},
+    types::Action,
+};
+
+use crate::{
+    hostcalls::{self, Level},
+    proxy::Proxy,
+    root::SLOTS,
+    shared::Link,
+};
+
+/// Name of the property that filters of one chain find their exchange by.
+const EXCHANGE: &str = "airlock.exchange";
+
+/// One filter on one HTTP stream.
+pub(crate) struct Stream {
+    stages: Rc<[Box<dyn Stage>]>,
+    options: Options,
+    separate_vms: bool,
+    state: State,
+}
+
+enum State {
+    /// The filter's configuration is not there: nothing passes.
+    Unconfigured,
+    /// No request headers have come.
+    Idle,
+    /// At work.
+    Running { chain: Chain, exchange: Rc<RefCell<Exchange>>, link: Link },
+    /// The exchange could not be joined: nothing passes.
+    Lost,
+}
+
+impl Stream {
+    pub(crate) fn new(stages: Rc<[Box<dyn Stage>]>, options: Options, separate_vms: bool) -> Self {
+        Self { stages, options, separate_vms, state: State::Idle }
+    }
+
+    pub(crate) fn unconfigured() -> Self {
+        Self {
+            stages: Rc::new([]),
+            options: Options::default(),
+            separate_vms: false,
+            state: State::Unconfigured,
+        }
+    }
+
+    fn join(&mut self) {
+        let property = hostcalls::property(EXCHANGE);
+        let joined = SLOTS.with_borrow_mut(|slots| slots.join(property.as_deref(), self.separate_vms));
+        self.state = match joined {
+            Ok(joined) => {
+                if property.is_none() && hostcalls::set_property(EXCHANGE, &joined.link.property()).is_err() {
+                    State::Lost
+                } else {
+                    let chain = Chain::new(
+                        Rc::clone(&self.stages),
+                        Rc::clone(&joined.exchange),
+                        self.options,
+                    );
+                    State::Running { chain, exchange: joined.exchange, link: joined.link }
+                }
+            }
+            Err(_) => State::Lost,
+        };
+        if matches!(self.state, State::Lost) {
+            let remedy = "give all filters the same `vm_id` and module, or set `proxy.separate_vms: true` in each";
+            hostcalls::log(Level::Error, &format!("airlock: filters of this chain run in different VMs: {remedy}"));
+        }
+    }
+
+    /// Runs one callback; `otherwise` is the answer of a filter that is not at work.
+    fn run(&mut self, otherwise: Action, callback: impl FnOnce(&mut Chain) -> Directive) -> Action {
+        let State::Running { chain, exchange, link } = &mut self.state else { return otherwise };
+        if link.separate_vms() {
+            let property = hostcalls::property(EXCHANGE);
+            link.load(property.as_deref(), &mut exchange.borrow_mut().facts);
+        }
+        let directive = callback(chain);
+        share(link, &exchange.borrow().facts);
+        match directive {
+            Directive::Continue => Action::Continue,
+            Directive::Pause => Action::Pause,
+        }
+    }
+
+    /// What becomes of a request's further pieces: those of a filter that refuses everything go nowhere.
+    fn otherwise(&self) -> Action {
+        match self.state {
+            State::Unconfigured | State::Lost => Action::Pause,
+            State::Idle | State::Running { .. } => Action::Continue,
+        }
+    }
+}
+
+/// Writes the facts for filters in other VMs, if there are any and something has changed.
+fn share(link: &mut Link, facts: &Facts) {
+    if link.separate_vms()
+        && let Some(property) = link.store(facts)
+    {
+        let _ = hostcalls::set_property(EXCHANGE, &property);
+    }
+}
+
+impl Context for Stream {}
+
+impl HttpContext for Stream {
+    fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        if matches!(self.state, State::Idle) {
+            self.join();
+        }
+        let (reason, message) = match self.state {
+            State::Unconfigured => ("unconfigured", "this gateway has no valid configuration"),
+            _ => ("exchange_lost", "the filters of this gateway do not find one another"),
+        };
+        if matches!(self.state, State::Unconfigured | State::Lost) {
+            let _ = hostcalls::reply(&Denial::new(500, rpc::UNAVAILABLE, reason, message).reply(None));
+            return Action::Pause;
+        }
+        self.run(Action::Pause, |chain| chain.request_headers(&mut Proxy, end_of_stream))
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        self.run(self.otherwise(), |chain| chain.request_body(&mut Proxy, size, end_of_stream))
+    }
+
+    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+        self.run(self.otherwise(), |chain| chain.request_trailers(&mut Proxy))
+    }
+
+    fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        self.run(Action::Continue, |chain| chain.response_headers(&mut Proxy, end_of_stream))
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        self.run(Action::Continue, |chain| chain.response_body(&mut Proxy, size, end_of_stream))
+    }
+
+    fn on_http_response_trailers(&mut self, _count: usize) -> Action {
+        self.run(Action::Continue, |chain| chain.response_trailers(&mut Proxy))
+    }
+
+    fn on_log(&mut self) {
+        self.run(Action::Continue, |chain| {
+            chain.finish(&mut Proxy);
+            Directive::Continue
+        });
+        if let State::Running { chain, exchange, link } = std::mem::replace(&mut self.state, State::Idle) {
+            drop(chain);
+            SLOTS.with_borrow_mut(|slots| slots.leave(&link));
+            drop(exchange);
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Personal data out of what leaves: the arguments of a call before the server sees them, the results before the
+//! client does, event by event where the server streams.
+
+use std::ops::Range;
+
+use airlock_mcp::{Kind, Limits, Message, parse, transport};
+use airlock_pipeline::{Denial, Exchange, Host, Mode, Side, Stage, rpc};
+use airlock_redact::{Class, Redactor};
+use serde::Deserialize;
+
+/// Configuration of the stage.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Configuration {
+    /// Whether what is found is replaced, or only counted.
+    pub mode: Mode,
+    /// What is looked for on the way to the server.
+    pub request: Detection,
+    /// What is looked for on the way to the client.
+    pub response: Detection,
+}
+
+/// What is looked for in one direction.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Detection {
+    /// Classes of data that are found and replaced; an empty list looks for nothing.
+    pub detect: Vec<Class>,
+}
+
+impl Default for Detection {
+    fn default() -> Self {
+        Self { detect: vec![Class::Email, Class::Card] }
+    }
+}
+
+/// The stage.
+#[derive(Debug)]
+pub struct PiiRedactor {
+    mode: Mode,
+    request: Option<Redactor>,
+    response: Option<Redactor>,
+}
+
+impl PiiRedactor {
+    /// A stage that cleans as `configuration` says.
+    pub fn new(configuration: &Configuration) -> Self {
+        let redactor = |detection: &Detection| {
+            (!detection.detect.is_empty()).then(|| Redactor::new(&detection.detect))
+        };
+        Self {
+            mode: configuration.mode,
+            request: redactor(&configuration.request),
+            response: redactor(&configuration.response),
+        }
+    }
+
+    /// Headers that mirror arguments (MCP 2026-07-28, `Mcp-Param-*`) must not carry what is taken out of them.
+    fn clean_mirrors(
+        &self,
+        redactor: &Redactor,
+        exchange: &mut Exchange,
+        host: &mut dyn Host,
+    ) -> Result<(), Denial> {
+        for (name, value) in exchange.request_headers.clone().iter() {
+            let (Ok(name), Ok(value)) = (std::str::from_utf8(name), std::str::from_utf8(value)) else { continue };
+            if !name.starts_with("mcp-param-") {
+                continue;
+            }
+            let Ok(decoded) = transport::decode_header_value(value) else { continue };
+            let cleaned = redactor.text(decoded.as_bytes());
+            if let (Mode::Enforce, Some(output)) = (self.mode, &cleaned.output) {
+                host.set_header(Side::Request, name, &transport::encode_header_value(&String::from_utf8_lossy(output)))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Stage for PiiRedactor {
+    fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    fn request_headers(&self, exchange: &mut Exchange, host: &mut dyn Host) -> Result<(), Denial> {
+        if self.response.is_some() {
+            // A compressed answer could not be searched; without this header the server sends it plain.
+            host.remove_header(Side::Request, "accept-encoding")?;
+        }
+        match &self.request {
+            Some(redactor) => self.clean_mirrors(redactor, exchange, host),
+            None => Ok(()),
+        }
+    }
+
+    fn reads_request(&self, exchange: &Exchange) -> bool {
+        self.request.is_some() && exchange.facts.http_method == "POST"
+    }
+
+    fn request_body(&self, exchange: &mut Exchange, _host: &mut dyn Host) -> Result<(), Denial> {
+        let Some(redactor) = self.request.as_ref().filter(|_| exchange.facts.http_method == "POST") else {
+            return Ok(());
+        };
+        let Some(span) = request_span(exchange.message()?) else { return Ok(()) };
+        let body = exchange.request_body().unwrap_or_default();
+        let value = body.get(span.clone()).unwrap_or_default();
+        let redacted = redactor.json(value).map_err(|_| unreadable(400, "request_unsearchable"))?;
+        let cleaned = redacted.output.filter(|_| self.mode == Mode::Enforce);
+        let rewritten = cleaned.map(|output| splice(body, span, &output));
+        exchange.facts.found_in_request.merge(&redacted.findings);
+        rewritten.map_or(Ok(()), |body| exchange.rewrite_request(body))
+    }
+
+    fn reads_response(&self, _exchange: &Exchange) -> bool {
+        self.response.is_some()
+    }
+
+    fn response_message(&self, exchange: &mut Exchange, json: &[u8]) -> Result<Option<Vec<u8>>, Denial> {
+        let Some(redactor) = &self.response else { return Ok(None) };
+        let span = response_span(json);
+        let value = json.get(span.clone()).unwrap_or_default();
+        let redacted = redactor.json(value).map_err(|_| unreadable(502, "response_unsearchable"))?;
+        exchange.facts.found_in_response.merge(&redacted.findings);
+        Ok(redacted.output.filter(|_| self.mode == Mode::Enforce).map(|output| splice(json, span, &output)))
+    }
+
+    fn response_text(&self, exchange: &mut Exchange, text: &[u8]) -> Result<Option<Vec<u8>>, Denial> {
+        let Some(redactor) = &self.response else { return Ok(None) };
+        let redacted = redactor.text(text);
+        exchange.facts.found_in_response.merge(&redacted.findings);
+        Ok(redacted.output.filter(|_| self.mode == Mode::Enforce))
+    }
+}
+
+/// The part of a client's message that carries data: arguments of a call, otherwise its parameters, or its answer.
+/// The name of what is called is no data: a changed one would mean another call.
+fn request_span(message: &Message) -> Option<Range<usize>> {
+    match message.kind {
+        Kind::Request | Kind::Notification => match (&message.arguments, &message.name) {
+            (None, None) => message.params.clone(),
+            (arguments, _) => arguments.clone(),
+        },
+        Kind::Response => message.result.clone(),
+        Kind::Error => message.error.clone(),
+    }
+}
+
+/// The part of a server's message that carries data. What is no single well-formed message is searched whole: every
+/// string of it, so that no reading of it can show more than another.
+fn response_span(json: &[u8]) -> Range<usize> {
+    parse(json, &Limits::default())
+        .ok()
+        .and_then(|message| match message.kind {
+            Kind::Request | Kind::Notification => message.params,
+            Kind::Response => message.result,
+            Kind::Error => message.error,
+        })
+        .unwrap_or(0..json.len())
+}
+
+fn splice(body: &[u8], span: Range<usize>, value: &[u8]) -> Vec<u8> {
+    let mut spliced = Vec::with_capacity(body.len() + value.len());
+    spliced.extend_from_slice(body.get(..span.start).unwrap_or_default());
+    spliced.extend_from_slice(value);
+    spliced.extend_from_slice(body.get(span.end..).unwrap_or_default());
+    spliced
+}
+
+fn unreadable(status: u16, reason: &'static str) -> Denial {
+    Denial::new(status, rpc::BAD_ANSWER, reason, "this message could not be searched for personal data")
+}

@@ -1,0 +1,84 @@
+use airlock_mcp::{Id, error_body};
+
+use crate::HostError;
+
+/// JSON-RPC error codes of our own, outside the ranges that JSON-RPC and MCP reserve (-32768 to -32000).
+pub mod rpc {
+    /// Nobody has said credibly who calls.
+    pub const UNAUTHENTICATED: i64 = -31401;
+    /// The caller is known and may not do this.
+    pub const DENIED: i64 = -31403;
+    /// More bytes than the gateway is configured to read.
+    pub const TOO_LARGE: i64 = -31413;
+    /// The gateway itself cannot do its duty at the moment; trying again later may help.
+    pub const UNAVAILABLE: i64 = -31503;
+    /// The server's answer cannot be passed on.
+    pub const BAD_ANSWER: i64 = -31502;
+}
+
+/// A refusal: what the client is told and what goes on record.
+///
+/// `reason` is a stable snake_case code that receipts, metrics and documentation share; `message` is for people and
+/// never quotes a token, a payload or a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    /// HTTP status of the answer.
+    pub status: u16,
+    /// JSON-RPC error code of the answer.
+    pub code: i64,
+    /// Stable reason code.
+    pub reason: &'static str,
+    /// One sentence for the person who sees the error.
+    pub message: String,
+    /// The policy rule that decided, if one did.
+    pub rule: Option<String>,
+    /// Value of `WWW-Authenticate` (RFC 9110 section 11.6.1), without the scheme's secrets.
+    pub challenge: Option<String>,
+    /// The JSON-RPC id, where it is known only to the refusing stage because the message could not be read whole.
+    pub id: Option<Id>,
+}
+
+impl Denial {
+    /// A refusal without rule and challenge.
+    pub fn new(status: u16, code: i64, reason: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, reason, message: message.into(), rule: None, challenge: None, id: None }
+    }
+
+    /// The answer to the client. `id` is the JSON-RPC id of the refused message where it is known.
+    pub fn reply(&self, id: Option<&Id>) -> Reply {
+        let mut headers = vec![("content-type", "application/json".to_owned())];
+        if let Some(challenge) = &self.challenge {
+            headers.push(("www-authenticate", challenge.clone()));
+        }
+        Reply { status: self.status, headers, body: self.body(id), reason: self.reason }
+    }
+
+    /// The JSON-RPC error alone, for a place where the HTTP status has already gone.
+    pub fn body(&self, id: Option<&Id>) -> Vec<u8> {
+        let mut data = vec![("reason", self.reason)];
+        if let Some(rule) = &self.rule {
+            data.push(("rule", rule));
+        }
+        error_body(self.id.as_ref().or(id), self.code, &self.message, &data)
+    }
+}
+
+impl From<HostError> for Denial {
+    /// The proxy would not do what a stage needed: fail closed.
+    fn from(HostError: HostError) -> Self {
+        Self::new(500, rpc::UNAVAILABLE, "proxy_failure", "the gateway could not process this message")
+    }
+}
+
+/// An answer that the gateway gives in the server's stead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// Header lines beyond those that the proxy adds.
+    pub headers: Vec<(&'static str, String)>,
+    /// A JSON-RPC error.
+    pub body: Vec<u8>,
+    /// Stable reason code, shown by the proxy as response code detail.
+    pub reason: &'static str,
+}

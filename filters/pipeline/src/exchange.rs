@@ -1,0 +1,197 @@
+use airlock_jose::Claims;
+use airlock_mcp::{Message, parse};
+use airlock_policy::Operation;
+use airlock_receipt::Digester;
+use airlock_redact::Findings;
+use serde::{Deserialize, Serialize};
+
+use crate::{Denial, Headers};
+
+/// What is known of one HTTP request and its response so far.
+///
+/// [`Facts`] are shared by all filters of a chain; the rest belongs to the filter that holds it.
+#[derive(Debug, Default)]
+pub struct Exchange {
+    /// What stages tell one another.
+    pub facts: Facts,
+    /// The request's headers as this filter was given them.
+    pub request_headers: Headers,
+    /// The response's headers as this filter was given them.
+    pub response_headers: Headers,
+    /// Limits within which a message is read.
+    pub message_limits: airlock_mcp::Limits,
+    /// Whether the request's headers wait for the verdict on the body.
+    pub headers_held: bool,
+    /// Digest of the request body as it came in, kept by the receipt stage.
+    pub request_digest: Option<Digester>,
+    /// Digest of the response body as it went out, kept by the receipt stage.
+    pub response_digest: Option<Digester>,
+    body: Body,
+}
+
+/// The request body in the filter's memory.
+#[derive(Debug, Default)]
+struct Body {
+    bytes: Option<Vec<u8>>,
+    rewritten: bool,
+}
+
+/// What stages tell one another about an exchange: small, owned, free of payloads and credentials.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Facts {
+    /// 32 hexadecimal digits, unique per exchange; empty until the first filter has seen the request.
+    pub id: String,
+    /// When the first filter saw the request, microseconds since the Unix epoch.
+    pub started_at: u64,
+    /// HTTP method.
+    pub http_method: String,
+    /// `:authority` of the request.
+    pub host: String,
+    /// `:path` of the request, without its query.
+    pub path: String,
+    /// Digest of the MCP session id: the id itself opens the session and is never kept.
+    pub session: Option<String>,
+    /// Who calls.
+    pub caller: Caller,
+    /// What the body says; its spans point into the body that this filter read.
+    pub message: Option<Message>,
+    /// Whether the request carried trailers.
+    pub trailers: bool,
+    /// What policy said.
+    pub verdict: Option<Verdict>,
+    /// The refusal that the client got, if any.
+    pub refusal: Option<Refusal>,
+    /// Refusals that were noted and not carried out.
+    pub observed: Vec<Refusal>,
+    /// Personal data found in the request.
+    pub found_in_request: Findings,
+    /// Personal data found in the response.
+    pub found_in_response: Findings,
+    /// Whether evidence of this call can be kept.
+    pub evidence: Evidence,
+    /// HTTP status that the client gets.
+    pub status: Option<u16>,
+}
+
+/// Who calls.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub enum Caller {
+    /// No stage has asked.
+    #[default]
+    Unknown,
+    /// There was no credible token, and configuration lets such calls go on.
+    Anonymous,
+    /// A verified access token.
+    Known(Box<Claims>),
+}
+
+impl Caller {
+    /// The claims of a verified token.
+    pub fn claims(&self) -> Option<&Claims> {
+        match self {
+            Self::Known(claims) => Some(claims),
+            Self::Unknown | Self::Anonymous => None,
+        }
+    }
+}
+
+/// What policy said about a call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// Whether policy allows the call.
+    pub allowed: bool,
+    /// Stable reason code.
+    pub reason: String,
+    /// Rule that decided.
+    pub rule: Option<String>,
+    /// Server that the route leads to.
+    pub server: Option<String>,
+    /// What the call does.
+    pub operation: Operation,
+    /// Digest of the policy document.
+    pub policy_digest: String,
+}
+
+/// A refusal as the record keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// HTTP status.
+    pub status: u16,
+    /// Stable reason code.
+    pub reason: String,
+    /// Policy rule, if one decided.
+    pub rule: Option<String>,
+    /// Whether the server has done its work and only its answer was refused.
+    pub answer_withheld: bool,
+}
+
+impl From<&Denial> for Refusal {
+    fn from(denial: &Denial) -> Self {
+        Self {
+            status: denial.status,
+            reason: denial.reason.to_owned(),
+            rule: denial.rule.clone(),
+            answer_withheld: false,
+        }
+    }
+}
+
+/// Whether evidence of a call can be kept at the moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Evidence {
+    /// Receipts reach the signer, or no receipts are configured.
+    #[default]
+    Kept,
+    /// The signer cannot be reached; receipts wait in a bounded queue, and calls that change something must wait too.
+    Queued,
+}
+
+impl Exchange {
+    /// The request body that [`crate::Stage::request_body`] may read.
+    pub fn request_body(&self) -> Option<&[u8]> {
+        self.body.bytes.as_deref()
+    }
+
+    /// Puts another body in the place of the client's. Spans of [`Facts::message`] are read anew.
+    ///
+    /// # Errors
+    /// A [`Denial`] if what the stage made of the message is no valid message any more.
+    pub fn rewrite_request(&mut self, body: Vec<u8>) -> Result<(), Denial> {
+        self.facts.message = Some(parse(&body, &self.message_limits).map_err(unreadable)?);
+        self.body = Body { bytes: Some(body), rewritten: true };
+        Ok(())
+    }
+
+    /// The message of the request body, read now unless a stage before has read it.
+    ///
+    /// # Errors
+    /// A [`Denial`] that names what is wrong with the body, with the message's id if that could be read.
+    pub fn message(&mut self) -> Result<&Message, Denial> {
+        let body = self.body.bytes.as_deref().unwrap_or_default();
+        if self.facts.message.is_none() {
+            self.facts.message = Some(parse(body, &self.message_limits).map_err(unreadable)?);
+        }
+        self.facts.message.as_ref().ok_or_else(|| crate::HostError.into())
+    }
+
+    /// Takes the body as this filter was given it. What an earlier filter read may have been another body: a filter of
+    /// someone else's can stand between, so nothing that was read of it is believed.
+    pub(crate) fn keep_body(&mut self, bytes: Vec<u8>) {
+        self.facts.message = None;
+        self.body = Body { bytes: Some(bytes), rewritten: false };
+    }
+
+    pub(crate) fn take_rewritten(&mut self) -> Option<Vec<u8>> {
+        let body = std::mem::take(&mut self.body);
+        if body.rewritten { body.bytes } else { None }
+    }
+}
+
+/// What the client is told about a body that is no MCP message.
+fn unreadable(error: airlock_mcp::ParseError) -> Denial {
+    let mut denial = Denial::new(400, error.code(), error.reason(), error.to_string());
+    denial.id = error.id;
+    denial
+}

@@ -1,0 +1,80 @@
+use crate::{Headers, Reply};
+
+/// The two directions of an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// From the client to the server.
+    Request,
+    /// From the server to the client.
+    Response,
+}
+
+/// The proxy refused something that a stage needed; whoever sees it must refuse the exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostError;
+
+/// What stages need of the proxy that they run in, and nothing more.
+///
+/// An implementation never panics on what a client or a server sent.
+pub trait Host {
+    /// All header lines of that side; empty when the proxy does not hold them (any more).
+    fn headers(&self, side: Side) -> Headers;
+
+    /// Sets a header to one line. Only possible while the headers of that side have not been forwarded.
+    fn set_header(&mut self, side: Side, name: &str, value: &str) -> Result<(), HostError>;
+
+    /// Removes all lines of a header; removing an absent one succeeds.
+    fn remove_header(&mut self, side: Side, name: &str) -> Result<(), HostError>;
+
+    /// The first `size` bytes of the body that the proxy shows at this moment: all that is buffered when an earlier
+    /// callback paused, otherwise the piece that has just come.
+    fn body(&self, side: Side, size: usize) -> Result<Vec<u8>, HostError>;
+
+    /// Puts `bytes` in the place of the first `size` bytes of what [`Host::body`] shows.
+    fn replace_body(&mut self, side: Side, size: usize, bytes: &[u8]) -> Result<(), HostError>;
+
+    /// Answers the client in the server's stead.
+    fn reply(&mut self, reply: &Reply) -> Result<(), HostError>;
+
+    /// Publishes `wasm.<name>` for access logs, RBAC, rate limits and tracing of the proxy itself.
+    fn set_property(&mut self, name: &str, value: &[u8]);
+
+    /// Time since the Unix epoch, in microseconds.
+    fn now_micros(&self) -> u64;
+
+    /// 16 bytes that no one can foresee.
+    fn random(&mut self) -> [u8; 16];
+}
+
+/// Longest value that is published for operators, in bytes.
+const PROPERTY_BYTES: usize = 256;
+
+/// Publishes a fact for operators as `wasm.airlock.<name>`.
+///
+/// Values come from clients: control characters become `?`, so that no line of a text log can be forged, and the
+/// length is bounded.
+pub fn publish(host: &mut dyn Host, name: &str, value: &str) {
+    let mut clean = String::with_capacity(value.len().min(PROPERTY_BYTES));
+    for character in value.chars().map(|c| if c.is_control() { '?' } else { c }) {
+        if clean.len() + character.len_utf8() > PROPERTY_BYTES {
+            break;
+        }
+        clean.push(character);
+    }
+    host.set_property(&format!("airlock.{name}"), clean.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::MemoryHost;
+
+    #[test]
+    fn published_facts_cannot_forge_a_log_line_or_grow_without_bound() {
+        let mut host = MemoryHost::default();
+        publish(&mut host, "tool", "echo\r\nGET /forged");
+        publish(&mut host, "method", &"é".repeat(1000));
+        assert_eq!(host.properties["airlock.tool"], b"echo??GET /forged");
+        assert_eq!(host.properties["airlock.method"].len(), 256);
+    }
+}

@@ -1,0 +1,139 @@
+//! Who calls: verifies the access token of a request (RFC 6750, RFC 9068) before anything of its body is read, and
+//! takes it out of what leaves for the server.
+
+use airlock_jose::{Algorithm, Claims, KeySet, TokenError, TrustedIssuer, Verifier};
+use airlock_pipeline::{Caller, Denial, Exchange, Host, Mode, Side, Stage, publish, rpc};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// Configuration of the stage.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Configuration {
+    /// Whether a call without a credible token is refused, or only recorded.
+    #[serde(default)]
+    pub mode: Mode,
+    /// Who may issue tokens; at least one.
+    pub issuers: Vec<Issuer>,
+    /// Whether the client's token goes on to the server. MCP forbids it unless the server is its audience too.
+    #[serde(default)]
+    pub forward_token: bool,
+    /// URL of the protected-resource metadata (RFC 9728) that challenges point to.
+    #[serde(default)]
+    pub resource_metadata: Option<String>,
+}
+
+/// One issuer that is trusted.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Issuer {
+    /// Value of `iss`, compared exactly.
+    pub issuer: String,
+    /// Values of `aud` of which a token must name one, compared exactly.
+    pub audiences: Vec<String>,
+    /// Signature algorithms that this issuer uses.
+    pub algorithms: Vec<Algorithm>,
+    /// The issuer's public keys (RFC 7517).
+    pub jwks: Value,
+    /// How far the issuer's clock may be off, seconds.
+    #[serde(default = "default_clock_skew_seconds")]
+    pub clock_skew_seconds: u64,
+}
+
+fn default_clock_skew_seconds() -> u64 {
+    30
+}
+
+/// The stage.
+pub struct TokenValidator {
+    verifier: Verifier,
+    mode: Mode,
+    forward_token: bool,
+    resource_metadata: Option<String>,
+}
+
+impl TokenValidator {
+    /// Checks the configuration and prepares the keys.
+    ///
+    /// # Errors
+    /// A sentence that names the issuer or key at fault and the remedy.
+    pub fn new(configuration: Configuration) -> Result<Self, String> {
+        let mut issuers = Vec::with_capacity(configuration.issuers.len());
+        for (index, issuer) in configuration.issuers.into_iter().enumerate() {
+            let keys =
+                KeySet::parse(&issuer.jwks).map_err(|error| format!("issuers[{index}].jwks: {error}"))?;
+            issuers.push(TrustedIssuer {
+                clock_skew_seconds: issuer.clock_skew_seconds,
+                ..TrustedIssuer::new(issuer.issuer, issuer.audiences, issuer.algorithms, keys)
+            });
+        }
+        let quoted = |url: &String| url.bytes().any(|byte| !byte.is_ascii_graphic() || matches!(byte, b'"' | b'\\'));
+        if configuration.resource_metadata.as_ref().is_some_and(quoted) {
+            return Err("resource_metadata: must be a URL without spaces and quotes".to_owned());
+        }
+        Ok(Self {
+            verifier: Verifier::new(issuers).map_err(|error| error.to_string())?,
+            mode: configuration.mode,
+            forward_token: configuration.forward_token,
+            resource_metadata: configuration.resource_metadata,
+        })
+    }
+
+    fn authenticate(&self, exchange: &Exchange, now_seconds: u64) -> Result<Claims, Denial> {
+        let header = exchange.request_headers.one("authorization").map_err(|_| {
+            self.unauthenticated("token_repeated", Some("the header `authorization` may be sent only once"))
+        })?;
+        let Some(header) = header else {
+            return Err(self.unauthenticated("token_missing", None));
+        };
+        let token = bearer(header).ok_or_else(|| {
+            self.unauthenticated("token_scheme", Some("the `authorization` header must use the Bearer scheme"))
+        })?;
+        self.verifier.verify(token, now_seconds).map_err(|error| self.refused(&error))
+    }
+
+    fn refused(&self, error: &TokenError) -> Denial {
+        self.unauthenticated(error.reason(), Some(&error.to_string()))
+    }
+
+    /// A 401 with its challenge (RFC 6750 section 3): no error code when no token was sent at all.
+    fn unauthenticated(&self, reason: &'static str, problem: Option<&str>) -> Denial {
+        let mut parameters = Vec::new();
+        if let Some(problem) = problem {
+            parameters.push("error=\"invalid_token\"".to_owned());
+            parameters.push(format!("error_description=\"{}\"", problem.replace(['"', '\\'], "'")));
+        }
+        if let Some(url) = &self.resource_metadata {
+            parameters.push(format!("resource_metadata=\"{url}\""));
+        }
+        let challenge = format!("Bearer {}", parameters.join(", "));
+        let message = problem.unwrap_or("this gateway needs an access token: `authorization: Bearer …`");
+        Denial {
+            challenge: Some(challenge.trim_end().to_owned()),
+            ..Denial::new(401, rpc::UNAUTHENTICATED, reason, message)
+        }
+    }
+}
+
+impl Stage for TokenValidator {
+    fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    fn request_headers(&self, exchange: &mut Exchange, host: &mut dyn Host) -> Result<(), Denial> {
+        exchange.facts.caller = Caller::Anonymous;
+        let claims = self.authenticate(exchange, host.now_micros() / 1_000_000)?;
+        publish(host, "subject", &claims.subject);
+        exchange.facts.caller = Caller::Known(Box::new(claims));
+        if !self.forward_token && self.mode == Mode::Enforce {
+            host.remove_header(Side::Request, "authorization")?;
+        }
+        Ok(())
+    }
+}
+
+/// The token of `Bearer <token>`; the scheme is compared without regard to case (RFC 9110 section 11.1).
+fn bearer(header: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = header.split_at_checked("Bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"Bearer ").then_some(token)
+}
