@@ -83,19 +83,29 @@ pub fn bootstrap(site: &Site<'_>) -> Result<Value, Failure> {
     let mut document = shipped(BOOTSTRAP)?;
     set(&mut document, "/admin/address/socket_address/port_value", json!(0))?;
     let listener = "/static_resources/listeners/0";
-    set(&mut document, &format!("{listener}/address"), socket_address(&site.listen.ip().to_string(), site.listen.port()))?;
+    set(
+        &mut document,
+        &format!("{listener}/address"),
+        socket_address(&site.listen.ip().to_string(), site.listen.port()),
+    )?;
     let manager = format!("{listener}/filter_chains/0/filters/0/typed_config");
     // The console shows a line for each call; a second log would only repeat it.
     set(&mut document, &format!("{manager}/access_log"), json!([]))?;
     let host = format!("{manager}/route_config/virtual_hosts/0");
     set(&mut document, &format!("{host}/domains"), domains(site.listen))?;
-    let route = json!({ "cluster": "upstream", "timeout": "0s", "host_rewrite_literal": site.upstream.authority() });
+    let route =
+        json!({ "cluster": "upstream", "timeout": "0s", "host_rewrite_literal": site.upstream.authority() });
     set(&mut document, &format!("{host}/routes/0/route"), route)?;
-    let discovery = format!("{manager}/http_filters/0/config_discovery/config_source/path_config_source/path");
+    let discovery =
+        format!("{manager}/http_filters/0/config_discovery/config_source/path_config_source/path");
     set(&mut document, &discovery, json!(site.filter_file))?;
     let endpoint = "load_assignment/endpoints/0/lb_endpoints/0/endpoint/address";
     let upstream = "/static_resources/clusters/0";
-    set(&mut document, &format!("{upstream}/{endpoint}"), socket_address(&site.upstream.host, site.upstream.port))?;
+    set(
+        &mut document,
+        &format!("{upstream}/{endpoint}"),
+        socket_address(&site.upstream.host, site.upstream.port),
+    )?;
     if site.upstream.tls {
         let cluster = document.pointer_mut(upstream).ok_or_else(incomplete)?;
         cluster["transport_socket"] = tls(&site.upstream.host);
@@ -186,9 +196,15 @@ mod tests {
             filter_file: "filter.json",
         };
         let bootstrap = bootstrap(&site).unwrap();
-        assert_eq!(bootstrap["static_resources"]["clusters"][0]["transport_socket"]["typed_config"]["sni"], "mcp.example.com");
+        assert_eq!(
+            bootstrap["static_resources"]["clusters"][0]["transport_socket"]["typed_config"]["sni"],
+            "mcp.example.com"
+        );
         let filter = filter("airlock.wasm", &json!({ "policy": {} }), 7).unwrap();
-        assert_eq!(filter["resources"][0]["typed_config"]["config"]["configuration"]["value"], json!({ "policy": {} }));
+        assert_eq!(
+            filter["resources"][0]["typed_config"]["config"]["configuration"]["value"],
+            json!({ "policy": {} })
+        );
         assert_eq!(filter["version_info"], "7");
     }
 }

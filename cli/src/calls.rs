@@ -14,7 +14,10 @@ pub fn line(record: &Record) -> String {
         (Effect::Allow, None) => "allow ",
     };
     let reasons: Vec<String> = match record.decision.would_deny.as_slice() {
-        [] => vec![reason(record.decision.reason.as_str(), record.decision.rule.as_ref().map(|rule| rule.as_str()))],
+        [] => vec![reason(
+            record.decision.reason.as_str(),
+            record.decision.rule.as_ref().map(|rule| rule.as_str()),
+        )],
         observed => observed
             .iter()
             .map(|verdict| reason(verdict.reason.as_str(), verdict.rule.as_ref().map(|rule| rule.as_str())))
@@ -22,7 +25,8 @@ pub fn line(record: &Record) -> String {
     };
     let status = record.outcome.status.map_or("-".to_owned(), |status| status.to_string());
     let milliseconds = record.duration_us.value() / 1_000;
-    let mut line = format!("{decision} {status:>3} {milliseconds:>5} ms  {who}  {what}  ({})", reasons.join(", "));
+    let mut line =
+        format!("{decision} {status:>3} {milliseconds:>5} ms  {who}  {what}  ({})", reasons.join(", "));
     for (class, count) in &record.findings {
         let found = count.request.value() + count.response.value();
         line.push_str(&format!("  {class}: {found}"));

@@ -69,15 +69,15 @@ impl Configuration {
             }
         }
         let document = Value::Object(sections);
-        check(Root::Airlock, &document).map_err(|(path, message)| {
-            Failure::new(Exit::BadInput, format!("{path}: {message}"))
-        })?;
+        check(Root::Airlock, &document)
+            .map_err(|(path, message)| Failure::new(Exit::BadInput, format!("{path}: {message}")))?;
         Ok(document)
     }
 
     fn default_policy(&self) -> Result<Value, Failure> {
-        let mut policy: Value = serde_json::from_str(WITHOUT_POLICY)
-            .map_err(|_| Failure::new(Exit::Failed, "the policy that this program was built with is broken"))?;
+        let mut policy: Value = serde_json::from_str(WITHOUT_POLICY).map_err(|_| {
+            Failure::new(Exit::Failed, "the policy that this program was built with is broken")
+        })?;
         policy["servers"][0]["path"] = json!(self.path);
         Ok(policy)
     }

@@ -219,7 +219,8 @@ mod tests {
 
     #[test]
     fn a_document_reads_as_json() {
-        let document = document("version: 1\nratio: 0.5\nrules:\n  - { name: a, on: true, none: null }\n  - []\n");
+        let document =
+            document("version: 1\nratio: 0.5\nrules:\n  - { name: a, on: true, none: null }\n  - []\n");
         let expected = json!({
             "version": 1, "ratio": 0.5, "rules": [{ "name": "a", "on": true, "none": null }, []]
         });

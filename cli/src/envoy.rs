@@ -91,7 +91,13 @@ impl Envoy {
         let process = Command::new(envoy)
             .arg("-c")
             .arg(bootstrap)
-            .args(["--concurrency", &concurrency.to_string(), "--use-dynamic-base-id", "--log-level", "warning"])
+            .args([
+                "--concurrency",
+                &concurrency.to_string(),
+                "--use-dynamic-base-id",
+                "--log-level",
+                "warning",
+            ])
             .args(["--component-log-level", "wasm:info", "--drain-time-s", "1"])
             .arg("--admin-address-path")
             .arg(&admin_file)
@@ -118,7 +124,8 @@ impl Envoy {
             if let Ok(Some(status)) = self.process.try_wait() {
                 return Err(self.failed(&format!("Envoy ended with {status} while it started")));
             }
-            if let Some(admin) = std::fs::read_to_string(admin_file).ok().and_then(|text| text.trim().parse().ok())
+            if let Some(admin) =
+                std::fs::read_to_string(admin_file).ok().and_then(|text| text.trim().parse().ok())
             {
                 self.admin = admin;
                 if self.get("/ready").await.is_some_and(|body| body.starts_with("LIVE")) {

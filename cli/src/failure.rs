@@ -83,7 +83,8 @@ impl Failure {
             Some(place) if !place.path.is_empty() => format!("{}: {}", place.path, self.message),
             _ => self.message.clone(),
         };
-        let mut report = Level::ERROR.primary_title(title.as_str()).elements(Vec::<annotate_snippets::Message<'_>>::new());
+        let mut report =
+            Level::ERROR.primary_title(title.as_str()).elements(Vec::<annotate_snippets::Message<'_>>::new());
         if let Some(place) = &self.place {
             let name = place.file.display().to_string();
             let start = place.position.map_or(0, |position| offset(&place.source, position));

@@ -2,21 +2,36 @@
 //!
 //! A library so that the repository's own tests and tools start gateways the way people do.
 
+/// The command line.
 pub mod arguments;
 pub mod bootstrap;
+/// Lines about calls.
 pub mod calls;
+/// The configuration of the whole chain, assembled from files.
 pub mod configuration;
+/// Output for people and for programs.
 pub mod console;
+/// `airlock dev`.
 pub mod dev;
+/// YAML that knows where its values stand.
 pub mod document;
+/// Envoy as a child process.
 pub mod envoy;
+/// How commands end and what they say.
 pub mod failure;
+/// Signals that end a command.
 pub mod interrupt;
+/// `airlock policy`.
 pub mod policy;
+/// `airlock receipts`.
 pub mod receipts;
+/// `airlock signer`.
 pub mod signer;
+/// Keys and receipts on disk.
 pub mod state;
+/// `airlock up`.
 pub mod up;
+/// `airlock verify`.
 pub mod verify;
 
 use std::process::ExitCode;

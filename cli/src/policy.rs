@@ -15,16 +15,17 @@ use crate::{
 pub fn run(command: &Policy, console: Console) -> Result<Exit, Failure> {
     let Policy::Lint { file } = command;
     let document = Document::read(file)?;
-    let policy = Compiled::from_value(document.to_json()).map_err(|error| {
-        Failure { exit: Exit::Refuted, ..document.failure(&error.path, error.message) }
-    })?;
+    let policy = Compiled::from_value(document.to_json())
+        .map_err(|error| Failure { exit: Exit::Refuted, ..document.failure(&error.path, error.message) })?;
     let mut lines = Vec::new();
     let mut warnings = Vec::new();
     for warning in lint(&policy) {
         let (line, column) = document.place(&warning.path).position.unwrap_or((1, 1));
         let file = file.display();
         lines.push(format!("warning: {file}:{line}:{column}: {}: {}", warning.path, warning.message));
-        warnings.push(json!({ "path": warning.path, "line": line, "column": column, "message": warning.message }));
+        warnings.push(
+            json!({ "path": warning.path, "line": line, "column": column, "message": warning.message }),
+        );
     }
     let rules = policy.document().rules.len();
     lines.push(format!("{}: valid, {rules} rules, {} warnings", file.display(), warnings.len()));

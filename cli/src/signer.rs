@@ -19,7 +19,9 @@ pub fn open(state: &State, token: Option<String>) -> Result<Running, Failure> {
     let key = load_or_create_key(&state.signing_key()).map_err(|error| unavailable(error.to_string()))?;
     let store = Store::open(&state.receipts()).map_err(|error| unavailable(error.to_string()))?;
     let bearer_token = token
-        .map(|token| BearerToken::new(&token).map_err(|error| Failure::new(Exit::BadInput, error.to_string())))
+        .map(|token| {
+            BearerToken::new(&token).map_err(|error| Failure::new(Exit::BadInput, error.to_string()))
+        })
         .transpose()?;
     let settings = Settings { bearer_token, ..Settings::default() };
     Running::start(store, key, settings).map_err(|error| unavailable(error.to_string()))
@@ -46,7 +48,10 @@ pub async fn serve(arguments: &Signer, console: Console) -> Result<Exit, Failure
     let listener = TcpListener::bind(arguments.listen).await.map_err(cannot_listen)?;
     let address = listener.local_addr().map_err(cannot_listen)?;
     let text = format!("signing    http://{address}/v1/receipts\nreceipts   {}", state.receipts().display());
-    console.print(&text, &json!({ "listening": { "url": format!("http://{address}"), "receipts": state.receipts() } }));
+    console.print(
+        &text,
+        &json!({ "listening": { "url": format!("http://{address}"), "receipts": state.receipts() } }),
+    );
     airlock_signer::serve(listener, running, interrupted)
         .await
         .map_err(|error| Failure::new(Exit::Failed, format!("the signer ended: {error}")))?;

@@ -99,7 +99,8 @@ impl State {
         let path = self.path(name);
         match fs::read(&path) {
             Ok(bytes) => {
-                let mode = fs::metadata(&path).map_err(|error| unavailable("read", &path, &error))?.permissions();
+                let mode =
+                    fs::metadata(&path).map_err(|error| unavailable("read", &path, &error))?.permissions();
                 if mode.mode() & 0o077 != 0 {
                     let message = format!("`{}` can be read by others", path.display());
                     return Err(Failure::new(Exit::Unavailable, message)

@@ -114,7 +114,8 @@ fn welcome(arguments: &Up, console: Console, upstream: &Upstream, address: Socke
     match &arguments.policy {
         Some(file) => lines.push(format!("policy     {} (changes take effect at once)", file.display())),
         None if arguments.observe => {}
-        None => lines.push("policy     none: tools can be listed and not called; give one with --policy".to_owned()),
+        None => lines
+            .push("policy     none: tools can be listed and not called; give one with --policy".to_owned()),
     }
     let json = json!({
         "listening": { "url": url, "upstream": arguments.upstream, "observe": arguments.observe, "receipts": state.receipts() }
@@ -134,11 +135,7 @@ impl Run {
         let directory = state.path(&format!("run-{}", std::process::id()));
         let directory = std::path::absolute(&directory).unwrap_or(directory);
         std::fs::create_dir_all(&directory).map_err(|error| Failure::file("create", &directory, &error))?;
-        Ok(Self {
-            bootstrap: directory.join("envoy.json"),
-            filter: directory.join("filter.json"),
-            directory,
-        })
+        Ok(Self { bootstrap: directory.join("envoy.json"), filter: directory.join("filter.json"), directory })
     }
 
     /// The filter's file holds the token of the signer that has just ended; Envoy's log may be of use and stays only

@@ -6,6 +6,7 @@
 
 mod plan;
 mod shared;
+mod structure;
 
 #[cfg(target_arch = "wasm32")]
 mod hostcalls;

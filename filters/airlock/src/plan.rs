@@ -10,6 +10,8 @@ use airlock_tool_policy::ToolPolicy;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
+use crate::structure;
+
 pub use airlock_receipt_emitter::Delivery;
 
 /// The root ids of the module.
@@ -168,7 +170,12 @@ impl Builder<'_> {
         }
     }
 
-    fn stage(&mut self, root: Root, path: &str, section: Value) -> Result<Box<dyn Stage>, ConfigurationError> {
+    fn stage(
+        &mut self,
+        root: Root,
+        path: &str,
+        section: Value,
+    ) -> Result<Box<dyn Stage>, ConfigurationError> {
         Ok(match root {
             Root::ReceiptEmitter => {
                 let (stage, delivery) = ReceiptEmitter::new(read(path, section)?, Rc::clone(self.queue))
@@ -176,9 +183,9 @@ impl Builder<'_> {
                 self.delivery = Some(delivery);
                 Box::new(stage)
             }
-            Root::TokenValidator => Box::new(
-                TokenValidator::new(read(path, section)?).map_err(|message| wrong(path, message))?,
-            ),
+            Root::TokenValidator => {
+                Box::new(TokenValidator::new(read(path, section)?).map_err(|message| wrong(path, message))?)
+            }
             Root::McpParser => Box::new(McpParser::new(read(path, section)?)),
             Root::ToolPolicy => Box::new(ToolPolicy::new(Policy::from_value(section).map_err(|error| {
                 ConfigurationError { path: join(path, &error.path), message: error.message }
@@ -198,15 +205,18 @@ fn intent_mode(receipts: Option<&Value>) -> Result<IntentConfiguration, Configur
     }
 }
 
+/// Reads a configuration as the proxy hands it over: JSON (Istio, or a `StringValue`), or the bytes of a
+/// `google.protobuf.Struct`, in which Envoy keeps YAML that is written in its own configuration.
 fn object(configuration: &[u8]) -> Result<Map<String, Value>, ConfigurationError> {
-    match serde_json::from_slice(configuration) {
-        Ok(Value::Object(document)) => Ok(document),
-        Ok(_) => Err(wrong("", "the configuration must be an object".to_owned())),
-        Err(error) => {
-            let remedy = "write it as `google.protobuf.Struct`, or as JSON in a `google.protobuf.StringValue`";
-            Err(wrong("", format!("the configuration is not JSON ({error}): {remedy}")))
-        }
-    }
+    let json = match serde_json::from_slice(configuration) {
+        Ok(Value::Object(document)) => return Ok(document),
+        Ok(_) => return Err(wrong("", "the configuration must be an object".to_owned())),
+        Err(error) => error,
+    };
+    structure::decode(configuration).ok_or_else(|| {
+        let remedy = "write it as `google.protobuf.Struct`, or as JSON in a `google.protobuf.StringValue`";
+        wrong("", format!("the configuration is not JSON ({json}): {remedy}"))
+    })
 }
 
 fn read<T: DeserializeOwned>(path: &str, section: Value) -> Result<T, ConfigurationError> {

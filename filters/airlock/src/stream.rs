@@ -57,19 +57,20 @@ impl Stream {
                 if property.is_none() && hostcalls::set_property(EXCHANGE, &joined.link.property()).is_err() {
                     State::Lost
                 } else {
-                    let chain = Chain::new(
-                        Rc::clone(&self.stages),
-                        Rc::clone(&joined.exchange),
-                        self.options,
-                    );
+                    let chain =
+                        Chain::new(Rc::clone(&self.stages), Rc::clone(&joined.exchange), self.options);
                     State::Running { chain, exchange: joined.exchange, link: joined.link }
                 }
             }
             Err(_) => State::Lost,
         };
         if matches!(self.state, State::Lost) {
-            let remedy = "give all filters the same `vm_id` and module, or set `proxy.separate_vms: true` in each";
-            hostcalls::log(Level::Error, &format!("airlock: filters of this chain run in different VMs: {remedy}"));
+            let remedy =
+                "give all filters the same `vm_id` and module, or set `proxy.separate_vms: true` in each";
+            hostcalls::log(
+                Level::Error,
+                &format!("airlock: filters of this chain run in different VMs: {remedy}"),
+            );
         }
     }
 

@@ -45,9 +45,8 @@ pub struct PiiRedactor {
 impl PiiRedactor {
     /// A stage that cleans as `configuration` says.
     pub fn new(configuration: &Configuration) -> Self {
-        let redactor = |detection: &Detection| {
-            (!detection.detect.is_empty()).then(|| Redactor::new(&detection.detect))
-        };
+        let redactor =
+            |detection: &Detection| (!detection.detect.is_empty()).then(|| Redactor::new(&detection.detect));
         Self {
             mode: configuration.mode,
             request: redactor(&configuration.request),
@@ -63,14 +62,20 @@ impl PiiRedactor {
         host: &mut dyn Host,
     ) -> Result<(), Denial> {
         for (name, value) in exchange.request_headers.clone().iter() {
-            let (Ok(name), Ok(value)) = (std::str::from_utf8(name), std::str::from_utf8(value)) else { continue };
+            let (Ok(name), Ok(value)) = (std::str::from_utf8(name), std::str::from_utf8(value)) else {
+                continue;
+            };
             if !name.starts_with("mcp-param-") {
                 continue;
             }
             let Ok(decoded) = transport::decode_header_value(value) else { continue };
             let cleaned = redactor.text(decoded.as_bytes());
             if let (Mode::Enforce, Some(output)) = (self.mode, &cleaned.output) {
-                host.set_header(Side::Request, name, &transport::encode_header_value(&String::from_utf8_lossy(output)))?;
+                host.set_header(
+                    Side::Request,
+                    name,
+                    &transport::encode_header_value(&String::from_utf8_lossy(output)),
+                )?;
             }
         }
         Ok(())

@@ -105,7 +105,9 @@ impl Chain {
     ) -> Result<Directive, Denial> {
         each(&self.stages, exchange, host, |stage, exchange, host| stage.request_headers(exchange, host))?;
         if !self.stages.iter().any(|stage| stage.reads_request(exchange)) {
-            each(&self.stages, exchange, host, |stage, exchange, host| stage.before_upstream(exchange, host))?;
+            each(&self.stages, exchange, host, |stage, exchange, host| {
+                stage.before_upstream(exchange, host)
+            })?;
             return Ok(Directive::Continue);
         }
         let declared = exchange.request_headers.text("content-length").and_then(|length| length.parse().ok());

@@ -26,6 +26,8 @@ pub(crate) enum Answer {
 pub(crate) enum Kind {
     Json,
     Text,
+    /// Nothing that can be read: only an empty body passes.
+    Other,
 }
 
 impl Answer {
@@ -79,10 +81,8 @@ impl Answer {
             Kind::Json
         } else if is_text(content_type) {
             Kind::Text
-        } else if exchange.response_headers.text("content-length") == Some("0") {
-            return Ok(Directive::Continue);
         } else {
-            return Err(unreadable("response_type", "the server's answer is neither JSON nor an event stream"));
+            Kind::Other
         };
         *self = Self::Gathering { size: 0, kind };
         if options.hold_headers {
@@ -116,10 +116,17 @@ impl Answer {
                 Directive::Continue
             }
             Self::Streaming(_) => self.stream(stages, exchange, host, size),
-            Self::Gathering { size: gathered, .. } => {
+            Self::Gathering { size: gathered, kind } => {
                 *gathered = size;
                 if size > options.limits.response_bytes {
                     return self.block(stages, exchange, host, options, &too_large(options));
+                }
+                if *kind == Kind::Other && size > 0 {
+                    let denial = unreadable(
+                        "response_type",
+                        "the server's answer is neither JSON nor an event stream",
+                    );
+                    return self.block(stages, exchange, host, options, &denial);
                 }
                 if !end_of_stream {
                     return Directive::Pause;
@@ -151,7 +158,11 @@ impl Answer {
         options: &Options,
     ) -> Directive {
         let Self::Gathering { size, kind } = *self else { return Directive::Continue };
-        let outcome = if size == 0 { Ok(Vec::new()) } else { host.body(Side::Response, size) };
+        if size == 0 {
+            *self = Self::Passing;
+            return Directive::Continue;
+        }
+        let outcome = host.body(Side::Response, size);
         let outcome = outcome.map_err(Denial::from).and_then(|body| {
             let replaced = rewrite(stages, exchange, &body, kind)?;
             if let Some(replaced) = &replaced {
@@ -247,9 +258,9 @@ fn split(
     exchange: &mut Exchange,
     sent: &mut Vec<u8>,
 ) -> Result<(), Denial> {
-    let events = splitter
-        .push(piece)
-        .map_err(|_| unreadable("response_event_too_large", "an event of the server's answer is too large"))?;
+    let events = splitter.push(piece).map_err(|_| {
+        unreadable("response_event_too_large", "an event of the server's answer is too large")
+    })?;
     for event in events {
         let data = event.data().filter(|data| !data.is_empty());
         let replaced = match &data {
@@ -280,6 +291,7 @@ fn rewrite(
         let next = match kind {
             Kind::Json => stage.response_message(exchange, now)?,
             Kind::Text => stage.response_text(exchange, now)?,
+            Kind::Other => None,
         };
         if next.is_some() {
             replaced = next;

@@ -102,7 +102,12 @@ impl Delivery {
     pub(crate) fn new(configuration: &Configuration) -> Result<Self, String> {
         let Signer { cluster, authority, path, token, interval_ms } = configuration.signer.clone();
         let queue = configuration.queue;
-        if interval_ms == 0 || queue.batch == 0 || queue.records == 0 || queue.bytes == 0 || queue.timeout_ms == 0 {
+        if interval_ms == 0
+            || queue.batch == 0
+            || queue.records == 0
+            || queue.bytes == 0
+            || queue.timeout_ms == 0
+        {
             return Err("signer and queue: intervals, sizes and time limits must be at least 1".to_owned());
         }
         let printable = |token: &Secret| token.0.bytes().all(|byte| byte.is_ascii_graphic());

@@ -34,10 +34,7 @@ impl ReceiptEmitter {
     ///
     /// # Errors
     /// A sentence that names the member at fault and the remedy.
-    pub fn new(
-        configuration: Configuration,
-        queue: Rc<RefCell<Queue>>,
-    ) -> Result<(Self, Delivery), String> {
+    pub fn new(configuration: Configuration, queue: Rc<RefCell<Queue>>) -> Result<(Self, Delivery), String> {
         let delivery = Delivery::new(&configuration)?;
         let digesting = Digesting::new(&configuration.digests)?;
         queue.borrow_mut().configure(configuration.queue);
@@ -115,9 +112,10 @@ impl Stage for ReceiptEmitter {
         let request = exchange.request_digest.take().map(Digester::finish);
         let response = exchange.response_digest.take().map(Digester::finish);
         let digests = record::Digests { request, response };
-        let record = record::record(&self.gateway, self.mode, &exchange.facts, digests, host.now_micros(), |text| {
-            self.digest(text.as_bytes())
-        });
+        let record =
+            record::record(&self.gateway, self.mode, &exchange.facts, digests, host.now_micros(), |text| {
+                self.digest(text.as_bytes())
+            });
         if let Ok(json) = serde_json::to_vec(&record) {
             let refusal = exchange.facts.refusal.as_ref();
             let reached_server = refusal.is_none_or(|refusal| refusal.answer_withheld);

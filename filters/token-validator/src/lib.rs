@@ -67,7 +67,8 @@ impl TokenValidator {
                 ..TrustedIssuer::new(issuer.issuer, issuer.audiences, issuer.algorithms, keys)
             });
         }
-        let quoted = |url: &String| url.bytes().any(|byte| !byte.is_ascii_graphic() || matches!(byte, b'"' | b'\\'));
+        let quoted =
+            |url: &String| url.bytes().any(|byte| !byte.is_ascii_graphic() || matches!(byte, b'"' | b'\\'));
         if configuration.resource_metadata.as_ref().is_some_and(quoted) {
             return Err("resource_metadata: must be a URL without spaces and quotes".to_owned());
         }
@@ -87,7 +88,10 @@ impl TokenValidator {
             return Err(self.unauthenticated("token_missing", None));
         };
         let token = bearer(header).ok_or_else(|| {
-            self.unauthenticated("token_scheme", Some("the `authorization` header must use the Bearer scheme"))
+            self.unauthenticated(
+                "token_scheme",
+                Some("the `authorization` header must use the Bearer scheme"),
+            )
         })?;
         self.verifier.verify(token, now_seconds).map_err(|error| self.refused(&error))
     }

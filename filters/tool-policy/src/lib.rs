@@ -17,7 +17,12 @@ impl ToolPolicy {
     }
 
     /// Decides on what the call aims at, keeps the verdict and refuses what is not allowed.
-    fn decide(&self, exchange: &mut Exchange, host: &mut dyn Host, target: &Target<'_>) -> Result<(), Denial> {
+    fn decide(
+        &self,
+        exchange: &mut Exchange,
+        host: &mut dyn Host,
+        target: &Target<'_>,
+    ) -> Result<(), Denial> {
         let decision = {
             let claims = exchange.facts.caller.claims();
             self.policy.decide(&Call {
@@ -124,9 +129,8 @@ fn denial(decision: &Decision, answerable: bool) -> Denial {
             (if answerable { 200 } else { 403 }, message)
         }
     };
-    let challenge = (decision.reason == Reason::PolicyScope).then(|| {
-        format!("Bearer error=\"insufficient_scope\", scope=\"{}\"", decision.scopes.join(" "))
-    });
+    let challenge = (decision.reason == Reason::PolicyScope)
+        .then(|| format!("Bearer error=\"insufficient_scope\", scope=\"{}\"", decision.scopes.join(" ")));
     Denial {
         rule: decision.rule.clone(),
         challenge,

@@ -121,7 +121,8 @@ impl State {
         &self.shared.store
     }
 
-    /// Finishes what waits, writes the database into its one file, and stops. What comes later is refused.
+    /// Finishes what waits and stops; what comes later is refused. When the last clone of this signer and of its
+    /// store is dropped, SQLite folds its side files into the one database file.
     pub async fn close(&self) {
         let (reply, stopped) = oneshot::channel();
         if self.shared.jobs.send(Job::Stop { reply }).await.is_ok() {
