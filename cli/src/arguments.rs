@@ -1,6 +1,6 @@
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
 
 /// Safe Model Context Protocol traffic through Envoy.
 #[derive(Debug, Parser)]
@@ -65,7 +65,7 @@ pub struct Up {
     #[arg(long)]
     pub observe: bool,
     /// Worker threads of Envoy.
-    #[arg(long, value_name = "N", default_value_t = 2)]
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
     pub concurrency: u16,
     /// The Envoy binary; by default `envoy` beside this program or on the path.
     #[arg(long, value_name = "FILE", env = "AIRLOCK_ENVOY")]
@@ -139,13 +139,13 @@ pub enum Dev {
     /// Print an access token of the development issuer, which `airlock up` trusts unless told otherwise.
     Token {
         /// Who calls.
-        #[arg(long, default_value = "developer@example.com")]
+        #[arg(long, default_value = "developer@example.com", value_parser = NonEmptyStringValueParser::new())]
         subject: String,
         /// What the caller may do; may be given several times or separated by spaces.
         #[arg(long = "scope", value_name = "SCOPE")]
         scopes: Vec<String>,
         /// The program that calls.
-        #[arg(long)]
+        #[arg(long, value_parser = NonEmptyStringValueParser::new())]
         client: Option<String>,
         /// How long the token is valid, minutes.
         #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=1440))]

@@ -1,6 +1,9 @@
 //! Envoy configuration, made from the very files in `envoy/` that people copy.
 
-use std::net::SocketAddr;
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, SocketAddr},
+};
 
 use serde_json::{Value, json};
 
@@ -49,7 +52,18 @@ impl Upstream {
             return Err(refused("it must not have a query"));
         }
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
-        let port = authority.port_u16().unwrap_or(if tls { 443 } else { 80 });
+        let names_port = authority.as_str().len() > authority.host().len();
+        let port = match authority.port_u16() {
+            Some(port) if port > 0 => port,
+            None if !names_port => {
+                if tls {
+                    443
+                } else {
+                    80
+                }
+            }
+            _ => return Err(refused("its port is not between 1 and 65535")),
+        };
         Ok(Self { tls, host, port, path: uri.path().to_owned() })
     }
 
@@ -148,7 +162,15 @@ fn socket_address(host: &str, port: u16) -> Value {
 /// The names under which a gateway answers: on a loopback address only the loopback's own, so that a web page whose
 /// name has been pointed there (DNS rebinding) gets nowhere.
 fn domains(listen: SocketAddr) -> Value {
-    if listen.ip().is_loopback() { json!(["127.0.0.1", "localhost", "[::1]"]) } else { json!(["*"]) }
+    if !listen.ip().is_loopback() {
+        return json!(["*"]);
+    }
+    let mut names = BTreeSet::from(["127.0.0.1", "localhost", "[::1]"].map(str::to_owned));
+    names.insert(match listen.ip() {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    });
+    json!(names)
 }
 
 fn tls(host: &str) -> Value {
@@ -181,8 +203,32 @@ mod tests {
             let expected = Upstream { tls, host: host.to_owned(), port, path: path.to_owned() };
             assert_eq!(Upstream::parse(url).unwrap(), expected);
         }
-        for url in ["127.0.0.1:3001", "ftp://x/", "http://", "http://u:p@x/", "http://x/?q", "x y"] {
+        for url in [
+            "127.0.0.1:3001",
+            "ftp://x/",
+            "http://",
+            "http://u:p@x/",
+            "http://x/?q",
+            "x y",
+            "http://x:99999/",
+            "http://x:0/",
+            "http://x:/",
+        ] {
             assert_eq!(Upstream::parse(url).unwrap_err().exit, Exit::Usage, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_gateway_on_a_loopback_address_answers_to_loopback_names_only() {
+        let loopback = ["127.0.0.1", "[::1]", "localhost"];
+        for (listen, expected) in [
+            ("127.0.0.1:1", json!(loopback)),
+            ("[::1]:1", json!(loopback)),
+            ("127.0.0.2:1", json!(["127.0.0.1", "127.0.0.2", "[::1]", "localhost"])),
+            ("192.0.2.1:1", json!(["*"])),
+            ("0.0.0.0:1", json!(["*"])),
+        ] {
+            assert_eq!(domains(listen.parse().unwrap()), expected, "{listen}");
         }
     }
 

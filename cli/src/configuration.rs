@@ -10,13 +10,6 @@ use crate::{
     state::State,
 };
 
-/// What policy is without a document: a caller with a token may look and not touch.
-const WITHOUT_POLICY: &str = r#"{
-    "version": 1,
-    "servers": [{ "name": "upstream", "path": "/mcp" }],
-    "rules": [{ "name": "list-only", "effect": "allow", "methods": ["tools/list", "resources/list", "prompts/list"] }]
-}"#;
-
 /// The configuration of the whole chain, as `airlock up` assembles it.
 #[derive(Clone, Debug)]
 pub struct Configuration {
@@ -56,7 +49,7 @@ impl Configuration {
     pub fn with_policy(&self, file: Option<&Path>) -> Result<Value, Failure> {
         let policy = match file {
             Some(file) => part(file, Root::ToolPolicy)?,
-            None => self.default_policy()?,
+            None => self.default_policy(),
         };
         let mut sections = Map::new();
         sections.insert("receipts".to_owned(), self.receipts.clone());
@@ -64,8 +57,8 @@ impl Configuration {
         sections.insert("policy".to_owned(), policy);
         sections.insert("redaction".to_owned(), self.redaction.clone());
         if self.observe {
-            for section in sections.values_mut() {
-                section["mode"] = json!("observe");
+            for section in sections.values_mut().filter_map(Value::as_object_mut) {
+                section.insert("mode".to_owned(), json!("observe"));
             }
         }
         let document = Value::Object(sections);
@@ -74,12 +67,17 @@ impl Configuration {
         Ok(document)
     }
 
-    fn default_policy(&self) -> Result<Value, Failure> {
-        let mut policy: Value = serde_json::from_str(WITHOUT_POLICY).map_err(|_| {
-            Failure::new(Exit::Failed, "the policy that this program was built with is broken")
-        })?;
-        policy["servers"][0]["path"] = json!(self.path);
-        Ok(policy)
+    /// What policy is without a document: a caller with a token may look and not touch.
+    fn default_policy(&self) -> Value {
+        json!({
+            "version": 1,
+            "servers": [{ "name": "upstream", "path": self.path }],
+            "rules": [{
+                "name": "list-only",
+                "effect": "allow",
+                "methods": ["tools/list", "resources/list", "prompts/list"],
+            }],
+        })
     }
 }
 

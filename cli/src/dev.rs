@@ -32,8 +32,8 @@ pub fn run(command: &Dev, console: Console) -> Result<Exit, Failure> {
         "exp": expires_at,
         "jti": URL_SAFE_NO_PAD.encode(id),
     });
-    if let Some(client) = client {
-        claims["client_id"] = json!(client);
+    if let (Some(client), Some(claims)) = (client, claims.as_object_mut()) {
+        claims.insert("client_id".to_owned(), json!(client));
     }
     let token = issuer.sign(&claims);
     let described = json!({ "token": token, "subject": subject, "scopes": scopes, "expires_at": expires_at });

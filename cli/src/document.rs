@@ -1,5 +1,6 @@
 use std::{
     fmt,
+    io::Read,
     path::{Path, PathBuf},
 };
 
@@ -42,12 +43,14 @@ impl Document {
     /// # Errors
     /// A [`Failure`] that names the file, and for bad YAML the line.
     pub fn read(file: &Path) -> Result<Self, Failure> {
-        let size = std::fs::metadata(file).map_err(|error| Failure::file("read", file, &error))?.len();
-        if size > FILE_BYTES {
+        let mut source = String::new();
+        std::fs::File::open(file)
+            .and_then(|open| open.take(FILE_BYTES + 1).read_to_string(&mut source))
+            .map_err(|error| Failure::file("read", file, &error))?;
+        if source.len() as u64 > FILE_BYTES {
             let message = format!("`{}` has more than the {FILE_BYTES} bytes that are read", file.display());
             return Err(Failure::new(Exit::BadInput, message));
         }
-        let source = std::fs::read_to_string(file).map_err(|error| Failure::file("read", file, &error))?;
         Self::parse(file, source)
     }
 
@@ -62,9 +65,12 @@ impl Document {
             Err(error) => {
                 let position = error.location().and_then(position);
                 let message = error.without_snippet().to_string();
-                let message = message.lines().next().unwrap_or_default().to_owned();
+                // The place is shown beside it.
+                let message = message.lines().next().unwrap_or_default();
+                let message =
+                    message.rsplit_once(" at line ").map_or(message, |(message, _)| message).to_owned();
                 let place = Place { file: file.to_owned(), source, position, path: String::new() };
-                Err(Failure { place: Some(place), ..Failure::new(Exit::BadInput, message) })
+                Err(Failure { place: Some(Box::new(place)), ..Failure::new(Exit::BadInput, message) })
             }
         }
     }
@@ -74,8 +80,9 @@ impl Document {
         self.root.to_json()
     }
 
-    /// The place of what `path` names, such as `rules[2].effect`; of the nearest thing around it if it does not exist.
-    pub fn place(&self, path: &str) -> Place {
+    /// Line and column of what `path` names, such as `rules[2].effect`, both from 1; of the nearest thing around it if
+    /// it does not exist.
+    pub fn position(&self, path: &str) -> (usize, usize) {
         let mut node = &self.root;
         for step in steps(path) {
             let next = match (&node.content, step) {
@@ -90,17 +97,22 @@ impl Document {
                 None => break,
             }
         }
+        node.position
+    }
+
+    /// The place of what `path` names.
+    pub fn place(&self, path: &str) -> Place {
         Place {
             file: self.file.clone(),
             source: self.source.clone(),
-            position: Some(node.position),
+            position: Some(self.position(path)),
             path: path.to_owned(),
         }
     }
 
     /// A failure at the place that `path` names.
     pub fn failure(&self, path: &str, message: impl Into<String>) -> Failure {
-        Failure { place: Some(self.place(path)), ..Failure::new(Exit::BadInput, message) }
+        Failure { place: Some(Box::new(self.place(path))), ..Failure::new(Exit::BadInput, message) }
     }
 }
 

@@ -16,6 +16,9 @@ use crate::failure::{Exit, Failure};
 /// How long Envoy may take to start: compiling the module takes most of it.
 const START: Duration = Duration::from_secs(60);
 
+/// How long Envoy may take to notice and judge a new configuration of a filter.
+const TAKE: Duration = Duration::from_secs(10);
+
 /// How long Envoy may take to stop before it is killed.
 const STOP: Duration = Duration::from_secs(5);
 
@@ -50,25 +53,28 @@ impl Needs {
             let path = std::env::var_os("PATH")?;
             std::env::split_paths(&path).map(|directory| directory.join(name)).find(|path| path.is_file())
         };
-        let missing = |what: &str, remedy: &str| {
-            Failure::new(Exit::Unavailable, format!("{what} was not found")).remedy(remedy)
+        let found = |what: &str, named: Option<&Path>, otherwise: Option<PathBuf>, remedy: &str| {
+            let missing = |what: String| Failure::new(Exit::Unavailable, what).remedy(remedy);
+            let path = match named {
+                Some(path) if path.is_file() => path.to_owned(),
+                Some(path) => return Err(missing(format!("{what}: there is no file `{}`", path.display()))),
+                None => otherwise.ok_or_else(|| missing(format!("{what} was not found")))?,
+            };
+            Ok(std::path::absolute(&path).unwrap_or(path))
         };
-        let envoy = match envoy {
-            Some(path) => path.is_file().then(|| path.to_owned()),
-            None => beside("envoy").or_else(|| on_path("envoy")),
-        };
-        let module = match module {
-            Some(path) => path.is_file().then(|| path.to_owned()),
-            None => beside("airlock.wasm"),
-        };
-        let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
         Ok(Self {
-            envoy: absolute(envoy.ok_or_else(|| {
-                missing("Envoy", "install it, name it with `--envoy FILE`, or run `scripts/setup`")
-            })?),
-            module: absolute(module.ok_or_else(|| {
-                missing("the module `airlock.wasm`", "name it with `--module FILE`, or run `scripts/build`")
-            })?),
+            envoy: found(
+                "Envoy",
+                envoy,
+                beside("envoy").or_else(|| on_path("envoy")),
+                "install it, name it with `--envoy FILE`, or run `scripts/setup`",
+            )?,
+            module: found(
+                "the module `airlock.wasm`",
+                module,
+                beside("airlock.wasm"),
+                "name it with `--module FILE`, or run `scripts/build`",
+            )?,
         })
     }
 }
@@ -87,7 +93,7 @@ impl Envoy {
         let admin_file = directory.join("admin-address");
         let log = directory.join("envoy.log");
         let _ = std::fs::remove_file(&admin_file);
-        let output = std::fs::File::create(&log).map_err(|error| Failure::file("write", &log, &error))?;
+        let output = std::fs::File::create(&log).map_err(|error| Failure::own_file("write", &log, &error))?;
         let process = Command::new(envoy)
             .arg("-c")
             .arg(bootstrap)
@@ -146,12 +152,45 @@ impl Envoy {
     pub async fn listener(&self) -> Result<SocketAddr, Failure> {
         let listeners = self.get("/listeners?format=json").await.unwrap_or_default();
         let listeners: Value = serde_json::from_str(&listeners).unwrap_or_default();
-        let address = &listeners["listener_statuses"][0]["local_address"]["socket_address"];
-        let host = address["address"].as_str().unwrap_or_default();
-        let port = address["port_value"].as_u64().and_then(|port| u16::try_from(port).ok());
-        match (host.parse(), port) {
-            (Ok(host), Some(port)) => Ok(SocketAddr::new(host, port)),
-            _ => Err(self.failed("Envoy has no listener")),
+        let address = |value: &Value| {
+            let host = value.get("address")?.as_str()?.parse().ok()?;
+            let port = u16::try_from(value.get("port_value")?.as_u64()?).ok()?;
+            Some(SocketAddr::new(host, port))
+        };
+        listeners
+            .pointer("/listener_statuses/0/local_address/socket_address")
+            .and_then(address)
+            .ok_or_else(|| self.failed("Envoy has no listener"))
+    }
+
+    /// Waits until Envoy has taken `version` of the filter `name` that comes to it from a file.
+    ///
+    /// # Errors
+    /// A [`Failure`] with the end of Envoy's log if Envoy or the filter has refused it: what was there stays.
+    pub async fn has_taken(&self, name: &str, version: u64, refusals: &mut u64) -> Result<(), Failure> {
+        let deadline = Instant::now() + TAKE;
+        let stats = format!("extension_config_discovery.http_filter.{name}");
+        let wanted = format!("{stats}.version_text: \"{version}\"");
+        loop {
+            let body = self.get(&format!("/stats?filter=^{}", stats.replace('.', "\\."))).await;
+            let body = body.unwrap_or_default();
+            if body.lines().any(|line| line == wanted) {
+                return Ok(());
+            }
+            let refused: u64 = ["update_rejected", "update_failure", "config_fail"]
+                .iter()
+                .filter_map(|counter| {
+                    let name = format!("{stats}.{counter}: ");
+                    body.lines().find_map(|line| line.strip_prefix(&name)?.parse::<u64>().ok())
+                })
+                .sum();
+            if std::mem::replace(refusals, refused.max(*refusals)) < refused {
+                return Err(self.failed("Envoy has refused the filter's configuration"));
+            }
+            if Instant::now() > deadline {
+                return Err(self.failed("Envoy has not taken the filter's configuration in time"));
+            }
+            sleep(Duration::from_millis(20)).await;
         }
     }
 

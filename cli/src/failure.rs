@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// How a command ends. The numbers from 64 on follow BSD's sysexits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub struct Failure {
     /// What is wrong, in lower case.
     pub message: String,
     /// The file, and the place in it.
-    pub place: Option<Place>,
+    pub place: Option<Box<Place>>,
     /// What to do about it.
     pub remedy: Option<String>,
 }
@@ -65,9 +65,14 @@ impl Failure {
         Self { exit, message: message.into(), place: None, remedy: None }
     }
 
-    /// A file that cannot be read or written.
+    /// A file that was named and cannot be read or written.
     pub fn file(action: &str, path: &Path, error: &std::io::Error) -> Self {
         Self::new(Exit::BadInput, format!("cannot {action} `{}`: {error}", path.display()))
+    }
+
+    /// A file of this program's own that cannot be read or written.
+    pub fn own_file(action: &str, path: &Path, error: &std::io::Error) -> Self {
+        Self { exit: Exit::Unavailable, ..Self::file(action, path, error) }
     }
 
     /// Adds what to do about it.
@@ -103,17 +108,20 @@ impl Failure {
 
     /// For programs.
     pub fn to_json(&self) -> Value {
-        let mut error = json!({ "message": self.message });
+        let mut error = Map::new();
+        let mut add = |name: &str, value: Value| error.insert(name.to_owned(), value);
+        add("message", json!(self.message));
         if let Some(place) = &self.place {
-            error["file"] = json!(place.file);
-            error["path"] = json!(place.path);
+            // A path need not be UTF-8, and JSON must be.
+            add("file", json!(place.file.to_string_lossy()));
+            add("path", json!(place.path));
             if let Some((line, column)) = place.position {
-                error["line"] = json!(line);
-                error["column"] = json!(column);
+                add("line", json!(line));
+                add("column", json!(column));
             }
         }
         if let Some(remedy) = &self.remedy {
-            error["remedy"] = json!(remedy);
+            add("remedy", json!(remedy));
         }
         json!({ "error": error })
     }

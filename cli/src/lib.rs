@@ -34,10 +34,10 @@ pub mod up;
 /// `airlock verify`.
 pub mod verify;
 
-use std::process::ExitCode;
+use std::{ffi::OsString, process::ExitCode};
 
 use crate::{
-    arguments::{Arguments, Command},
+    arguments::{Arguments, Command, Format},
     console::Console,
     failure::{Exit, Failure},
 };
@@ -58,6 +58,35 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         failure.exit
     });
     ExitCode::from(exit as u8)
+}
+
+/// Prints what clap says about a command line that it could not read, or the help that was asked for.
+///
+/// A program that asks for JSON gets JSON, even where its command line is wrong.
+pub fn usage(error: &clap::Error, arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let code = u8::try_from(error.exit_code()).unwrap_or(Exit::Usage as u8);
+    if code == 0 || !asks_for_json(arguments) {
+        // A terminal that has gone away needs no help any more.
+        let _ = error.print();
+        return ExitCode::from(code);
+    }
+    let text = error.to_string();
+    let (message, rest) = text.split_once("\n\n").unwrap_or((&text, ""));
+    let mut failure = Failure::new(Exit::Usage, message.strip_prefix("error: ").unwrap_or(message).trim());
+    let lines = message.lines().chain(rest.lines());
+    if let Some(usage) = lines.map(str::trim).find(|line| line.starts_with("Usage: ")) {
+        failure = failure.remedy(usage);
+    }
+    Console::new(Format::Json).fail(&failure);
+    ExitCode::from(code)
+}
+
+fn asks_for_json(arguments: impl Iterator<Item = OsString>) -> bool {
+    let arguments: Vec<OsString> = arguments.take_while(|argument| argument != "--").collect();
+    arguments.iter().any(|argument| argument == "--format=json")
+        || arguments
+            .windows(2)
+            .any(|pair| matches!(pair, [name, value] if name == "--format" && value == "json"))
 }
 
 fn block_on(work: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {

@@ -14,13 +14,18 @@ use crate::{
 /// A [`Failure`] with the place of what is wrong in the document.
 pub fn run(command: &Policy, console: Console) -> Result<Exit, Failure> {
     let Policy::Lint { file } = command;
-    let document = Document::read(file)?;
+    // A file that cannot be read answers nothing; one whose text is wrong answers the question with no.
+    let refuted = |failure: Failure| match failure.place {
+        Some(_) => Failure { exit: Exit::Refuted, ..failure },
+        None => failure,
+    };
+    let document = Document::read(file).map_err(refuted)?;
     let policy = Compiled::from_value(document.to_json())
-        .map_err(|error| Failure { exit: Exit::Refuted, ..document.failure(&error.path, error.message) })?;
+        .map_err(|error| refuted(document.failure(&error.path, error.message)))?;
     let mut lines = Vec::new();
     let mut warnings = Vec::new();
     for warning in lint(&policy) {
-        let (line, column) = document.place(&warning.path).position.unwrap_or((1, 1));
+        let (line, column) = document.position(&warning.path);
         let file = file.display();
         lines.push(format!("warning: {file}:{line}:{column}: {}: {}", warning.path, warning.message));
         warnings.push(
@@ -30,7 +35,13 @@ pub fn run(command: &Policy, console: Console) -> Result<Exit, Failure> {
     let rules = policy.document().rules.len();
     lines.push(format!("{}: valid, {rules} rules, {} warnings", file.display(), warnings.len()));
     lines.push(format!("digest {}", policy.digest()));
-    let json = json!({ "valid": true, "rules": rules, "digest": policy.digest(), "warnings": warnings });
+    let json = json!({
+        "valid": true,
+        "file": file.to_string_lossy(),
+        "rules": rules,
+        "digest": policy.digest(),
+        "warnings": warnings,
+    });
     console.print(&lines.join("\n"), &json);
     Ok(Exit::Success)
 }

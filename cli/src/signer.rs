@@ -50,7 +50,12 @@ pub async fn serve(arguments: &Signer, console: Console) -> Result<Exit, Failure
     let text = format!("signing    http://{address}/v1/receipts\nreceipts   {}", state.receipts().display());
     console.print(
         &text,
-        &json!({ "listening": { "url": format!("http://{address}"), "receipts": state.receipts() } }),
+        &json!({
+            "listening": {
+                "url": format!("http://{address}"),
+                "receipts": state.receipts().to_string_lossy(),
+            }
+        }),
     );
     airlock_signer::serve(listener, running, interrupted)
         .await

@@ -1,6 +1,6 @@
 use std::{
     fs,
-    io::Write,
+    io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
@@ -20,6 +20,9 @@ pub const DEVELOPMENT_ISSUER: &str = "urn:airlock:development-issuer";
 /// `aud` of development tokens.
 pub const DEVELOPMENT_AUDIENCE: &str = "urn:airlock:development";
 
+/// Bytes of a secret.
+const SECRET_BYTES: usize = 32;
+
 /// The directory of this user's keys and receipts.
 #[derive(Clone, Debug)]
 pub struct State {
@@ -32,18 +35,25 @@ impl State {
     /// # Errors
     /// A [`Failure`] that names the directory, or says how to name one.
     pub fn open(arguments: &StateDirectory) -> Result<Self, Failure> {
-        let directory = match &arguments.directory {
-            Some(directory) => directory.clone(),
-            None => default_directory().ok_or_else(|| {
-                Failure::new(Exit::Unavailable, "there is no home directory to keep keys in")
-                    .remedy("name one with `--state DIR`")
-            })?,
-        };
+        let state = Self::named(arguments)?;
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
-            .create(&directory)
-            .map_err(|error| unavailable("create", &directory, &error))?;
+            .create(&state.directory)
+            .map_err(|error| Failure::own_file("create", &state.directory, &error))?;
+        Ok(state)
+    }
+
+    /// The directory without creating it, for commands that only read.
+    ///
+    /// # Errors
+    /// A [`Failure`] that says how to name a directory.
+    pub fn named(arguments: &StateDirectory) -> Result<Self, Failure> {
+        let named = arguments.directory.clone().or_else(default_directory);
+        let directory = named.ok_or_else(|| {
+            Failure::new(Exit::Unavailable, "there is no home directory to keep keys in")
+                .remedy("name one with `--state DIR`")
+        })?;
         Ok(Self { directory })
     }
 
@@ -67,8 +77,8 @@ impl State {
     /// # Errors
     /// A [`Failure`] if the key cannot be read or kept secret.
     pub fn development_issuer(&self) -> Result<issue::SigningKey, Failure> {
-        Ok(issue::SigningKey::from_seed(self.secret("development-issuer.key")?)
-            .map_err(|error| Failure::new(Exit::Unavailable, error.to_string()))?)
+        issue::SigningKey::from_seed(self.secret("development-issuer.key")?)
+            .map_err(|error| Failure::new(Exit::Unavailable, error.to_string()))
     }
 
     /// The key of this gateway's digests, base64url.
@@ -94,52 +104,63 @@ impl State {
         }))
     }
 
-    /// 32 secret bytes that stay the same from call to call.
-    fn secret(&self, name: &str) -> Result<[u8; 32], Failure> {
+    /// Secret bytes that stay the same from call to call.
+    fn secret(&self, name: &str) -> Result<[u8; SECRET_BYTES], Failure> {
         let path = self.path(name);
-        match fs::read(&path) {
-            Ok(bytes) => {
-                let mode =
-                    fs::metadata(&path).map_err(|error| unavailable("read", &path, &error))?.permissions();
-                if mode.mode() & 0o077 != 0 {
-                    let message = format!("`{}` can be read by others", path.display());
-                    return Err(Failure::new(Exit::Unavailable, message)
-                        .remedy(format!("remove it, or `chmod 600 {}`", path.display())));
-                }
-                bytes.try_into().map_err(|_| {
-                    let message = format!("`{}` is not a key of 32 bytes", path.display());
-                    Failure::new(Exit::Unavailable, message).remedy("remove it: a new one is made")
-                })
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => create_secret(&path),
-            Err(error) => Err(unavailable("read", &path, &error)),
+        if let Some(secret) = read_secret(&path)? {
+            return Ok(secret);
         }
+        create_secret(&path)?;
+        // Read back, because another process may have been faster: then its secret is the one that stays.
+        read_secret(&path)?
+            .ok_or_else(|| Failure::new(Exit::Unavailable, format!("`{}` has been removed", path.display())))
     }
 }
 
-/// Makes a secret that appears whole or not at all, whoever else makes it at the same time.
-fn create_secret(path: &Path) -> Result<[u8; 32], Failure> {
-    let mut secret = [0; 32];
-    getrandom::fill(&mut secret)
+/// Reads a secret, if there is one.
+fn read_secret(path: &Path) -> Result<Option<[u8; SECRET_BYTES]>, Failure> {
+    let unreadable = |error: io::Error| Failure::own_file("read", path, &error);
+    let file = match fs::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unreadable(error)),
+    };
+    if file.metadata().map_err(unreadable)?.permissions().mode() & 0o077 != 0 {
+        let message = format!("others may access `{}`, so they may know the key", path.display());
+        return Err(Failure::new(Exit::Unavailable, message).remedy(format!(
+            "remove it and a new one is made, or keep it with `chmod 600 {}`",
+            path.display()
+        )));
+    }
+    let mut bytes = Vec::new();
+    file.take(SECRET_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    let secret = bytes.try_into().map_err(|_| {
+        let message = format!("`{}` is not a key of {SECRET_BYTES} bytes", path.display());
+        Failure::new(Exit::Unavailable, message).remedy("remove it: a new one is made")
+    })?;
+    Ok(Some(secret))
+}
+
+/// Makes a secret that appears whole or not at all, and never in the place of one that is there.
+fn create_secret(path: &Path) -> Result<(), Failure> {
+    let mut random = [0; SECRET_BYTES + 8];
+    getrandom::fill(&mut random)
         .map_err(|error| Failure::new(Exit::Unavailable, format!("no random bytes: {error}")))?;
-    let temporary = path.with_extension(format!("{}.new", std::process::id()));
+    let (secret, suffix) = random.split_at(SECRET_BYTES);
+    let temporary = path.with_extension(format!("{}.new", URL_SAFE_NO_PAD.encode(suffix)));
     let written = fs::OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
         .open(&temporary)
-        .and_then(|mut file| file.write_all(&secret).and_then(|()| file.sync_all()))
+        .and_then(|mut file| file.write_all(secret).and_then(|()| file.sync_all()))
         // A link, not a rename: the first one to make the secret wins and nobody replaces it.
-        .and_then(|()| fs::hard_link(&temporary, path));
+        .and_then(|()| match fs::hard_link(&temporary, path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            linked => linked,
+        });
     let _ = fs::remove_file(&temporary);
-    match written {
-        Ok(()) => Ok(secret),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => fs::read(path)
-            .ok()
-            .and_then(|bytes| bytes.try_into().ok())
-            .ok_or_else(|| Failure::new(Exit::Unavailable, format!("`{}` is not a key", path.display()))),
-        Err(error) => Err(unavailable("write", path, &error)),
-    }
+    written.map_err(|error| Failure::own_file("write", path, &error))
 }
 
 fn default_directory() -> Option<PathBuf> {
@@ -147,8 +168,4 @@ fn default_directory() -> Option<PathBuf> {
     named("XDG_STATE_HOME")
         .or_else(|| named("HOME").map(|home| home.join(".local/state")))
         .map(|base| base.join("airlock"))
-}
-
-fn unavailable(action: &str, path: &Path, error: &std::io::Error) -> Failure {
-    Failure { exit: Exit::Unavailable, ..Failure::file(action, path, error) }
 }

@@ -34,13 +34,16 @@ const FLUSH: Duration = Duration::from_millis(500);
 /// # Errors
 /// A [`Failure`] that says what could not be read, found or started.
 pub async fn up(arguments: &Up, console: Console) -> Result<Exit, Failure> {
+    let interrupted = interrupted();
+    tokio::pin!(interrupted);
     let upstream = Upstream::parse(&arguments.upstream)?;
     let state = State::open(&arguments.state)?;
     let needs = Needs::find(arguments.envoy.as_deref(), arguments.module.as_deref())?;
     let token = random_token()?;
     let configuration = Configuration::new(arguments, &state, &upstream.path, &token)?;
     // Before anything is started: a policy with an error must not leave half a gateway behind.
-    configuration.with_policy(arguments.policy.as_deref())?;
+    let checked = configuration.with_policy(arguments.policy.as_deref())?;
+    let unguarded = !names_path(&checked, &upstream.path);
 
     let run = Run::new(&state)?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
@@ -64,19 +67,34 @@ pub async fn up(arguments: &Up, console: Console) -> Result<Exit, Failure> {
         filter_file: &run.filter.display().to_string(),
     };
     write_json(&run.bootstrap, &bootstrap(&site)?)?;
-    let mut envoy = Envoy::start(&needs.envoy, &run.bootstrap, &run.directory, arguments.concurrency).await?;
-    let address = envoy.listener().await?;
+    let starting = async {
+        let envoy = Envoy::start(&needs.envoy, &run.bootstrap, &run.directory, arguments.concurrency).await?;
+        policy.is_in_effect(&envoy).await?;
+        let address = envoy.listener().await?;
+        Ok((envoy, address))
+    };
+    let (mut envoy, address) = tokio::select! {
+        () = &mut interrupted => {
+            run.remove();
+            return Ok(Exit::Success);
+        }
+        started = starting => started?,
+    };
     welcome(arguments, console, &upstream, address, &state);
+    if unguarded {
+        let path = &upstream.path;
+        let text =
+            format!("warning    the policy names no server with the path `{path}`: every call is refused");
+        console.print(&text, &json!({ "warning": { "reason": "unknown_server", "path": path } }));
+    }
 
-    let interrupted = interrupted();
-    tokio::pin!(interrupted);
     let mut ticks = tokio::time::interval(WATCH);
     let outcome = loop {
         tokio::select! {
             () = &mut interrupted => break Ok(Exit::Success),
             failure = envoy.ended() => break Err(failure),
             Ok(record) = records.recv() => show(console, &record),
-            _ = ticks.tick() => policy.refresh(console),
+            _ = ticks.tick() => policy.refresh(&envoy, console).await,
         }
     };
     envoy.stop(FLUSH).await;
@@ -118,9 +136,24 @@ fn welcome(arguments: &Up, console: Console, upstream: &Upstream, address: Socke
             .push("policy     none: tools can be listed and not called; give one with --policy".to_owned()),
     }
     let json = json!({
-        "listening": { "url": url, "upstream": arguments.upstream, "observe": arguments.observe, "receipts": state.receipts() }
+        "listening": {
+            "url": url,
+            "upstream": arguments.upstream,
+            "observe": arguments.observe,
+            "policy": arguments.policy.as_ref().map(|file| file.to_string_lossy()),
+            "receipts": state.receipts().to_string_lossy(),
+        }
     });
     console.print(&lines.join("\n"), &json);
+}
+
+/// Whether a policy names a server at `path`. If none does, it refuses everything, which is hardly meant.
+fn names_path(configuration: &serde_json::Value, path: &str) -> bool {
+    let servers = configuration.pointer("/policy/servers").and_then(serde_json::Value::as_array);
+    let served = |server: &serde_json::Value| {
+        server.get("path").and_then(serde_json::Value::as_str).unwrap_or("/mcp") == path
+    };
+    servers.into_iter().flatten().any(served)
 }
 
 /// The files of one run, in the state directory so that a person can look at them.
@@ -134,7 +167,8 @@ impl Run {
     fn new(state: &State) -> Result<Self, Failure> {
         let directory = state.path(&format!("run-{}", std::process::id()));
         let directory = std::path::absolute(&directory).unwrap_or(directory);
-        std::fs::create_dir_all(&directory).map_err(|error| Failure::file("create", &directory, &error))?;
+        std::fs::create_dir_all(&directory)
+            .map_err(|error| Failure::own_file("create", &directory, &error))?;
         Ok(Self { bootstrap: directory.join("envoy.json"), filter: directory.join("filter.json"), directory })
     }
 
@@ -153,6 +187,7 @@ struct PolicyFile<'a> {
     file: Option<&'a Path>,
     seen: Option<Vec<u8>>,
     version: u64,
+    refusals: u64,
 }
 
 impl<'a> PolicyFile<'a> {
@@ -169,6 +204,7 @@ impl<'a> PolicyFile<'a> {
             file,
             seen: file.and_then(|file| std::fs::read(file).ok()),
             version: 0,
+            refusals: 0,
         };
         policy.apply()?;
         Ok(policy)
@@ -180,19 +216,30 @@ impl<'a> PolicyFile<'a> {
         self.version += 1;
         let new = self.filter.with_extension("new");
         write_json(&new, &filter(&self.module, &document, self.version)?)?;
-        std::fs::rename(&new, &self.filter).map_err(|error| Failure::file("write", &self.filter, &error))
+        std::fs::rename(&new, &self.filter).map_err(|error| Failure::own_file("write", &self.filter, &error))
     }
 
-    fn refresh(&mut self, console: Console) {
+    /// Waits until Envoy works with what was written last. Another module than the one that this program was built
+    /// with may refuse what this program accepts.
+    async fn is_in_effect(&mut self, envoy: &Envoy) -> Result<(), Failure> {
+        envoy.has_taken("airlock", self.version, &mut self.refusals).await
+    }
+
+    async fn refresh(&mut self, envoy: &Envoy, console: Console) {
         let Some(file) = self.file else { return };
         let now = std::fs::read(file).ok();
         if now == self.seen {
             return;
         }
         self.seen = now;
-        match self.apply() {
+        let applied = match self.apply() {
+            Ok(()) => self.is_in_effect(envoy).await,
+            refused => refused,
+        };
+        match applied {
             Ok(()) => {
                 let text = format!("policy     {} has changed and is in effect", file.display());
+                let file = file.to_string_lossy();
                 console.print(&text, &json!({ "policy": { "file": file, "version": self.version } }));
             }
             Err(failure) => {
@@ -211,7 +258,7 @@ fn write_json(path: &Path, document: &serde_json::Value) -> Result<(), Failure> 
         .mode(0o600)
         .open(path)
         .and_then(|mut file| file.write_all(document.to_string().as_bytes()))
-        .map_err(|error| Failure::file("write", path, &error))
+        .map_err(|error| Failure::own_file("write", path, &error))
 }
 
 fn random_token() -> Result<String, Failure> {

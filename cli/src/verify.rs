@@ -35,24 +35,25 @@ pub fn run(arguments: &Verify, console: Console) -> Result<Exit, Failure> {
     let unreadable = |error: io::Error| Failure::file("read", &arguments.file, &error);
     let length = u64::try_from(DATABASE.len()).unwrap_or(u64::MAX);
     (&mut input).take(length).read_to_end(&mut start).map_err(unreadable)?;
-    let report = if start == DATABASE {
+    let (report, keys) = if start == DATABASE {
         let store = receipts::open(&arguments.file)?;
-        let keys = match &arguments.keys {
-            Some(file) => read_keys(file)?,
-            None => store.keys().map_err(|error| Failure::new(Exit::BadInput, error.to_string()))?,
+        let broken = |error| receipts::broken(&arguments.file, &error);
+        let (keys, source) = match &arguments.keys {
+            Some(file) => (read_keys(file)?, file),
+            None => (store.keys().map_err(broken)?, &arguments.file),
         };
         let mut sink = Sink(BundleVerifier::new(keys));
-        store.export(&mut sink).map_err(|error| Failure::new(Exit::BadInput, error.to_string()))?;
-        sink.0.finish()
+        store.export(&mut sink).map_err(broken)?;
+        (sink.0.finish(), source.clone())
     } else {
         let keys = arguments.keys.clone().unwrap_or_else(|| keys_beside(&arguments.file));
         let mut sink = Sink(BundleVerifier::new(read_keys(&keys)?));
         sink.0.update(&start);
         io::copy(&mut input, &mut sink).map_err(unreadable)?;
-        sink.0.finish()
+        (sink.0.finish(), keys)
     };
-    let json = json!({ "valid": report.is_valid(), "report": report });
-    console.print(&text(&arguments.file, &report), &json);
+    let json = json!({ "valid": report.is_valid(), "keys": keys.to_string_lossy(), "report": report });
+    console.print(&text(arguments, &keys, &report), &json);
     Ok(if report.is_valid() { Exit::Success } else { Exit::Refuted })
 }
 
@@ -73,26 +74,35 @@ fn read_keys(file: &Path) -> Result<KeySet, Failure> {
         .map_err(|error| Failure::new(Exit::BadInput, format!("`{}`: {error}", file.display())))
 }
 
-fn text(file: &Path, report: &Report) -> String {
+fn text(arguments: &Verify, keys: &Path, report: &Report) -> String {
     let mut lines: Vec<String> = report
         .problems
         .iter()
         .take(SHOWN)
         .map(|problem| {
-            let place = match (&problem.session, problem.seq) {
-                (Some(session), Some(seq)) => format!(" ({session}, receipt {seq})"),
-                _ => String::new(),
+            let place = match (problem.line, &problem.session, problem.seq) {
+                (0, ..) => String::new(),
+                (line, Some(session), Some(seq)) => format!("line {line} ({session}, receipt {seq}): "),
+                (line, ..) => format!("line {line}: "),
             };
-            format!("line {}{place}: {}: {}", problem.line, problem.kind.as_str(), problem.message)
+            format!("{place}{}: {}", problem.kind.as_str(), problem.message)
         })
         .collect();
     let hidden = report.problem_count.saturating_sub(lines.len().try_into().unwrap_or(u64::MAX));
     if hidden > 0 {
         lines.push(format!("and {hidden} more problems"));
     }
+    if arguments.keys.is_none() {
+        // Whoever changed the receipts could have changed these too.
+        lines.push(format!(
+            "keys from {} (name those that you had before with `--keys FILE`)",
+            keys.display()
+        ));
+    }
     let verdict = if report.is_valid() { "valid" } else { "NOT VALID" };
     let (receipts, sessions) = (report.receipts, report.sessions);
-    lines.push(format!("{}: {verdict}, {receipts} receipts in {sessions} sessions", file.display()));
+    lines
+        .push(format!("{}: {verdict}, {receipts} receipts in {sessions} sessions", arguments.file.display()));
     lines.join("\n")
 }
 

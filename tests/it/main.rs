@@ -1,1 +1,16 @@
-//! The whole product at work.
+//! The whole product at work: stories told through a real Envoy.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on stops"
+)]
+
+mod calls;
+mod evidence;
+mod refused;
+mod sessions;
+mod streaming;
+mod up;
+mod updates;

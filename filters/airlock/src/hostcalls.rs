@@ -100,6 +100,9 @@ unsafe extern "C" {
     ) -> u32;
 }
 
+/// The status of a property, buffer or header map that is not there.
+const NOT_FOUND: u32 = 1;
+
 fn done(status: u32) -> Result<(), HostError> {
     if status == 0 { Ok(()) } else { Err(HostError) }
 }
@@ -122,11 +125,12 @@ pub(crate) fn log(level: Level, message: &str) {
     let _ = unsafe { proxy_log(level as u32, message.as_ptr(), message.len()) };
 }
 
+/// Time since the Unix epoch. A clock that does not answer stands at its end, where every token has expired.
 pub(crate) fn now_nanoseconds() -> u64 {
     let mut time = 0;
     // SAFETY: `time` is valid for writes during the call.
-    let _ = unsafe { proxy_get_current_time_nanoseconds(&raw mut time) };
-    time
+    let status = unsafe { proxy_get_current_time_nanoseconds(&raw mut time) };
+    done(status).map_or(u64::MAX, |()| time)
 }
 
 pub(crate) fn set_tick_period(milliseconds: u32) -> Result<(), HostError> {
@@ -162,10 +166,17 @@ pub(crate) fn remove_header(map: Map, name: &str) -> Result<(), HostError> {
     done(unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) })
 }
 
-/// A property; `None` where the host has none of that name at this moment.
-pub(crate) fn property(name: &str) -> Option<Vec<u8>> {
-    // SAFETY: see `received`; the host reads `name` during the call only.
-    received(|value, size| unsafe { proxy_get_property(name.as_ptr(), name.len(), value, size) }).ok()
+/// A property; `None` where the host has none of that name at this moment. That it will not say is another matter:
+/// whoever takes it for absence forgets what an earlier filter has found out.
+pub(crate) fn property(name: &str) -> Result<Option<Vec<u8>>, HostError> {
+    let mut absent = false;
+    let value = received(|value, size| {
+        // SAFETY: see `received`; the host reads `name` during the call only.
+        let status = unsafe { proxy_get_property(name.as_ptr(), name.len(), value, size) };
+        absent = status == NOT_FOUND;
+        status
+    });
+    if absent { Ok(None) } else { value.map(Some) }
 }
 
 pub(crate) fn set_property(name: &str, value: &[u8]) -> Result<(), HostError> {

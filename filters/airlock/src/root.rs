@@ -31,7 +31,7 @@ pub(crate) struct Filter {
 
 impl Filter {
     fn configure(&mut self, size: usize) -> Result<(), String> {
-        let id = hostcalls::property("plugin_root_id").unwrap_or_default();
+        let id = hostcalls::property("plugin_root_id").ok().flatten().unwrap_or_default();
         let id = String::from_utf8_lossy(&id).into_owned();
         let known = || Root::ALL.map(Root::id).join("`, `");
         let root = Root::of(&id).ok_or_else(|| format!("unknown root id `{id}`: there are `{}`", known()))?;

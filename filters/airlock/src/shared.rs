@@ -6,7 +6,7 @@
 
 use std::{
     cell::RefCell,
-    collections::HashMap,
+    collections::BTreeMap,
     rc::{Rc, Weak},
 };
 
@@ -17,7 +17,8 @@ use airlock_pipeline::{Exchange, Facts};
 pub struct Slots {
     vm: [u8; 16],
     next: u64,
-    exchanges: HashMap<u64, Weak<RefCell<Exchange>>>,
+    // Not hashed: the standard library ends the VM where the proxy has no randomness for the keys of a hash.
+    exchanges: BTreeMap<u64, Weak<RefCell<Exchange>>>,
 }
 
 /// A filter's end of a shared exchange.
@@ -47,7 +48,7 @@ const KEY: usize = 16 + 8;
 impl Slots {
     /// No exchanges yet, in a VM of that name.
     pub fn new(vm: [u8; 16]) -> Self {
-        Self { vm, next: 0, exchanges: HashMap::new() }
+        Self { vm, next: 0, exchanges: BTreeMap::new() }
     }
 
     /// Opens a new exchange, if `property` is absent, or joins the one that it names.

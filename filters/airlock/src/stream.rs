@@ -50,7 +50,10 @@ impl Stream {
     }
 
     fn join(&mut self) {
-        let property = hostcalls::property(EXCHANGE);
+        let Ok(property) = hostcalls::property(EXCHANGE) else {
+            self.state = State::Lost;
+            return hostcalls::log(Level::Error, "airlock: the proxy does not say which exchange a request belongs to");
+        };
         let joined = SLOTS.with_borrow_mut(|slots| slots.join(property.as_deref(), self.separate_vms));
         self.state = match joined {
             Ok(joined) => {
@@ -74,37 +77,68 @@ impl Stream {
         }
     }
 
-    /// Runs one callback; `otherwise` is the answer of a filter that is not at work.
-    fn run(&mut self, otherwise: Action, callback: impl FnOnce(&mut Chain) -> Directive) -> Action {
-        let State::Running { chain, exchange, link } = &mut self.state else { return otherwise };
-        if link.separate_vms() {
-            let property = hostcalls::property(EXCHANGE);
-            link.load(property.as_deref(), &mut exchange.borrow_mut().facts);
-        }
+    /// Runs one callback of the response; a filter that is not at work leaves it alone.
+    fn run(&mut self, callback: impl FnOnce(&mut Chain) -> Directive) -> Action {
+        let State::Running { chain, exchange, link } = &mut self.state else { return Action::Continue };
+        load(link, &mut exchange.borrow_mut().facts);
         let directive = callback(chain);
-        share(link, &exchange.borrow().facts);
-        match directive {
-            Directive::Continue => Action::Continue,
-            Directive::Pause => Action::Pause,
-        }
+        let _ = share(link, &exchange.borrow().facts);
+        action(directive)
     }
 
-    /// What becomes of a request's further pieces: those of a filter that refuses everything go nowhere.
-    fn otherwise(&self) -> Action {
-        match self.state {
-            State::Unconfigured | State::Lost => Action::Pause,
-            State::Idle | State::Running { .. } => Action::Continue,
+    /// Runs one callback of the request. What filters in other VMs have found out and cannot tell, or cannot be told,
+    /// could have refused it, so nothing passes then.
+    fn run_request(&mut self, callback: impl FnOnce(&mut Chain) -> Directive) -> Action {
+        let State::Running { chain, exchange, link } = &mut self.state else { return Action::Pause };
+        if !load(link, &mut exchange.borrow_mut().facts) {
+            return self.lose();
         }
+        let directive = callback(chain);
+        if !share(link, &exchange.borrow().facts) && directive == Directive::Continue {
+            return self.lose();
+        }
+        action(directive)
+    }
+
+    /// Answers that the exchange is lost; nothing of the request passes any more.
+    fn lose(&mut self) -> Action {
+        let (reason, message) = match &self.state {
+            State::Unconfigured => ("unconfigured", "this gateway has no valid configuration"),
+            _ => ("exchange_lost", "the filters of this gateway do not find one another"),
+        };
+        if let State::Running { link, .. } = std::mem::replace(&mut self.state, State::Lost) {
+            SLOTS.with_borrow_mut(|slots| slots.leave(&link));
+        }
+        let _ = hostcalls::reply(&Denial::new(500, rpc::UNAVAILABLE, reason, message).reply(None));
+        Action::Pause
     }
 }
 
-/// Writes the facts for filters in other VMs, if there are any and something has changed.
-fn share(link: &mut Link, facts: &Facts) {
-    if link.separate_vms()
-        && let Some(property) = link.store(facts)
-    {
-        let _ = hostcalls::set_property(EXCHANGE, &property);
+fn action(directive: Directive) -> Action {
+    match directive {
+        Directive::Continue => Action::Continue,
+        Directive::Pause => Action::Pause,
     }
+}
+
+/// Reads what filters in other VMs have found out, if there are any; whether the proxy has handed it over.
+fn load(link: &mut Link, facts: &mut Facts) -> bool {
+    if !link.separate_vms() {
+        return true;
+    }
+    let property = hostcalls::property(EXCHANGE);
+    if let Ok(property) = &property {
+        link.load(property.as_deref(), facts);
+    }
+    property.is_ok()
+}
+
+/// Writes the facts for filters in other VMs, if there are any and something has changed; whether the proxy takes them.
+fn share(link: &mut Link, facts: &Facts) -> bool {
+    if !link.separate_vms() {
+        return true;
+    }
+    link.store(facts).is_none_or(|property| hostcalls::set_property(EXCHANGE, &property).is_ok())
 }
 
 impl Context for Stream {}
@@ -114,39 +148,34 @@ impl HttpContext for Stream {
         if matches!(self.state, State::Idle) {
             self.join();
         }
-        let (reason, message) = match self.state {
-            State::Unconfigured => ("unconfigured", "this gateway has no valid configuration"),
-            _ => ("exchange_lost", "the filters of this gateway do not find one another"),
-        };
         if matches!(self.state, State::Unconfigured | State::Lost) {
-            let _ = hostcalls::reply(&Denial::new(500, rpc::UNAVAILABLE, reason, message).reply(None));
-            return Action::Pause;
+            return self.lose();
         }
-        self.run(Action::Pause, |chain| chain.request_headers(&mut Proxy, end_of_stream))
+        self.run_request(|chain| chain.request_headers(&mut Proxy, end_of_stream))
     }
 
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        self.run(self.otherwise(), |chain| chain.request_body(&mut Proxy, size, end_of_stream))
+        self.run_request(|chain| chain.request_body(&mut Proxy, size, end_of_stream))
     }
 
     fn on_http_request_trailers(&mut self, _count: usize) -> Action {
-        self.run(self.otherwise(), |chain| chain.request_trailers(&mut Proxy))
+        self.run_request(|chain| chain.request_trailers(&mut Proxy))
     }
 
     fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
-        self.run(Action::Continue, |chain| chain.response_headers(&mut Proxy, end_of_stream))
+        self.run(|chain| chain.response_headers(&mut Proxy, end_of_stream))
     }
 
     fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        self.run(Action::Continue, |chain| chain.response_body(&mut Proxy, size, end_of_stream))
+        self.run(|chain| chain.response_body(&mut Proxy, size, end_of_stream))
     }
 
     fn on_http_response_trailers(&mut self, _count: usize) -> Action {
-        self.run(Action::Continue, |chain| chain.response_trailers(&mut Proxy))
+        self.run(|chain| chain.response_trailers(&mut Proxy))
     }
 
     fn on_log(&mut self) {
-        self.run(Action::Continue, |chain| {
+        self.run(|chain| {
             chain.finish(&mut Proxy);
             Directive::Continue
         });

@@ -3,7 +3,7 @@ use std::{cell::RefCell, rc::Rc};
 use serde::Deserialize;
 
 use crate::{
-    Denial, Exchange, Facts, Headers, Host, Mode, Refusal, Side, Stage, denial::rpc, publish,
+    Denial, Exchange, Facts, Headers, Host, HostError, Mode, Refusal, Side, Stage, denial::rpc, publish,
     response::Answer,
 };
 
@@ -88,6 +88,10 @@ impl Chain {
         let exchange = &mut *exchange.borrow_mut();
         exchange.request_headers = host.headers(Side::Request);
         exchange.headers_held = self.options.hold_headers;
+        if exchange.request_headers == Headers::default() {
+            // Every request has headers: the proxy does not hand them over, and nothing can be judged without them.
+            return self.refuse(exchange, host, &HostError.into());
+        }
         if exchange.facts.id.is_empty() {
             open(&mut exchange.facts, &exchange.request_headers, host);
         }

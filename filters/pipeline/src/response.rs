@@ -19,6 +19,8 @@ pub(crate) enum Answer {
     Streaming(sse::Splitter),
     /// Cut off: what still comes is dropped.
     Cut,
+    /// The proxy would not take a body out: nothing more of it passes.
+    Stuck,
 }
 
 /// What a whole body is read as.
@@ -111,10 +113,8 @@ impl Answer {
                 }
                 Directive::Continue
             }
-            Self::Cut => {
-                let _ = host.replace_body(Side::Response, size, &[]);
-                Directive::Continue
-            }
+            Self::Cut => self.put(stages, exchange, host, size, &[]),
+            Self::Stuck => Directive::Pause,
             Self::Streaming(_) => self.stream(stages, exchange, host, size),
             Self::Gathering { size: gathered, kind } => {
                 *gathered = size;
@@ -145,6 +145,7 @@ impl Answer {
     ) -> Directive {
         match self {
             Self::Gathering { .. } => self.release(stages, exchange, host, options),
+            Self::Stuck => Directive::Pause,
             _ => Directive::Continue,
         }
     }
@@ -208,9 +209,23 @@ impl Answer {
         let id = exchange.facts.message.as_ref().and_then(|message| message.id.clone());
         let body = denial.body(id.as_ref());
         *self = Self::Cut;
-        if host.replace_body(Side::Response, size, &body).is_ok() {
-            observe(stages, exchange, &body);
+        self.put(stages, exchange, host, size, &body)
+    }
+
+    /// Sends `bytes` in the place of the piece that has come; where the proxy does not take them the piece stays back.
+    fn put(
+        &mut self,
+        stages: &[Box<dyn Stage>],
+        exchange: &mut Exchange,
+        host: &mut dyn Host,
+        size: usize,
+        bytes: &[u8],
+    ) -> Directive {
+        if host.replace_body(Side::Response, size, bytes).is_err() {
+            *self = Self::Stuck;
+            return Directive::Pause;
         }
+        observe(stages, exchange, bytes);
         Directive::Continue
     }
 
@@ -223,7 +238,7 @@ impl Answer {
         size: usize,
     ) -> Directive {
         let Self::Streaming(splitter) = self else { return Directive::Continue };
-        let mut sent = Vec::with_capacity(size);
+        let mut sent = Vec::new();
         let result = match host.body(Side::Response, size) {
             Ok(piece) => split(splitter, &piece, stages, exchange, &mut sent),
             Err(error) => Err(error.into()),
@@ -243,10 +258,7 @@ impl Answer {
             sent.extend_from_slice(b"\n\n");
             *self = Self::Cut;
         }
-        if host.replace_body(Side::Response, size, &sent).is_ok() {
-            observe(stages, exchange, &sent);
-        }
-        Directive::Continue
+        self.put(stages, exchange, host, size, &sent)
     }
 }
 

@@ -1,0 +1,184 @@
+//! A real Envoy with the configurations of `envoy/`, filled in for a test.
+
+use std::{net::SocketAddr, path::Path};
+
+use airlock_cli::envoy::Envoy;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{built, receipts::Signer, repository, tokens::Issuer};
+
+/// How Airlock stands in the proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Not at all: the control.
+    Plain,
+    /// `envoy/airlock.yaml`: the whole chain as one filter.
+    Whole,
+    /// `envoy/chain.yaml`: a chain of filters in one VM.
+    Chain,
+}
+
+/// A gateway with its signer, in a directory of its own.
+#[derive(Debug)]
+pub struct Gateway {
+    envoy: Envoy,
+    /// Where clients connect.
+    pub address: SocketAddr,
+    /// The signer beside it.
+    pub signer: Signer,
+    shape: Shape,
+    configuration: Configuration,
+    directory: TempDir,
+}
+
+/// What is configured, by section of the root id `airlock`.
+#[derive(Clone, Debug)]
+pub struct Configuration(pub Value);
+
+impl Default for Configuration {
+    /// Tokens of [`Issuer`]; a policy under which `mcp:read` opens `echo`, `stream`, `page`, `large` and `compressed`,
+    /// `mcp:write` opens `save`, and `drop` is closed to everybody.
+    fn default() -> Self {
+        let reads = ["echo", "stream", "page", "large", "compressed"];
+        let tools: Vec<Value> = reads.map(|name| json!({ "name": name, "operation": "read" })).to_vec();
+        Self(json!({
+            "receipts": {
+                "gateway": "gateway.example.com", "signer": { "cluster": "airlock-signer", "interval_ms": 20 },
+                "digests": { "plain": true },
+            },
+            "identity": Issuer::default().identity(),
+            "mcp": {},
+            "policy": {
+                "version": 1,
+                "servers": [{ "name": "test", "path": "/mcp", "tools": tools }],
+                "rules": [
+                    { "name": "reads", "effect": "allow", "operations": ["read"], "methods": ["*"], "scopes": ["mcp:read"] },
+                    { "name": "saves", "effect": "allow", "tools": ["save"], "scopes": ["mcp:write"] },
+                    { "name": "no-drop", "effect": "deny", "tools": ["drop"], "reason": "nothing is dropped here" },
+                ],
+            },
+            "redaction": {},
+        }))
+    }
+}
+
+impl Configuration {
+    /// With something else at a JSON pointer.
+    #[must_use]
+    pub fn with(mut self, pointer: &str, value: Value) -> Self {
+        let (parent, member) = pointer.rsplit_once('/').unwrap();
+        self.0.pointer_mut(parent).unwrap_or_else(|| panic!("no {parent}"))[member] = value;
+        self
+    }
+}
+
+/// Filters of `envoy/chain.yaml` and the section of `airlock` that configures each.
+const CHAIN: [(&str, &str); 6] = [
+    ("receipt-emitter", "receipts"),
+    ("token-validator", "identity"),
+    ("mcp-parser", "mcp"),
+    ("tool-policy", "policy"),
+    ("pii-redactor", "redaction"),
+    ("receipt-intent", ""),
+];
+
+impl Gateway {
+    /// Starts a signer and an Envoy with one worker in front of `upstream`.
+    pub async fn start(shape: Shape, upstream: SocketAddr, configuration: Configuration) -> Self {
+        let directory = TempDir::new().unwrap();
+        let signer = Signer::start(&directory.path().join("state"), "127.0.0.1:0");
+        write_filters(directory.path(), shape, &configuration);
+        let bootstrap = directory.path().join("bootstrap.json");
+        let document = bootstrap_for(shape, upstream, signer.address, directory.path());
+        std::fs::write(&bootstrap, document.to_string()).unwrap();
+        let envoy = Envoy::start(&built("envoy"), &bootstrap, directory.path(), 1).await;
+        let envoy = envoy.unwrap_or_else(|failure| panic!("{}", failure.render()));
+        let address = envoy.listener().await.unwrap();
+        Self { envoy, address, signer, shape, configuration, directory }
+    }
+
+    /// The URL for clients.
+    pub fn url(&self) -> String {
+        format!("http://{}/mcp", self.address)
+    }
+
+    /// Renames another configuration into place, as an operator does.
+    pub fn reconfigure(&mut self, configuration: Configuration) {
+        write_filters(self.directory.path(), self.shape, &configuration);
+        self.configuration = configuration;
+    }
+
+    /// The configuration that was last put into place.
+    pub fn configuration(&self) -> Configuration {
+        self.configuration.clone()
+    }
+
+    /// One of Envoy's counters or gauges.
+    pub async fn stat(&self, name: &str) -> u64 {
+        self.envoy.stat(name).await.unwrap_or_else(|| panic!("no stat {name}"))
+    }
+
+    /// What Envoy and the filters have logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.directory.path().join("envoy.log")).unwrap()
+    }
+}
+
+fn shipped(file: &str) -> Value {
+    let path = repository().join("envoy").join(file);
+    serde_saphyr::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn bootstrap_for(shape: Shape, upstream: SocketAddr, signer: SocketAddr, directory: &Path) -> Value {
+    let file = if shape == Shape::Chain { "chain.yaml" } else { "airlock.yaml" };
+    let mut document = shipped(file);
+    document["admin"]["address"]["socket_address"]["port_value"] = json!(0);
+    let listener = &mut document["static_resources"]["listeners"][0];
+    listener["address"]["socket_address"]["port_value"] = json!(0);
+    let manager = &mut listener["filter_chains"][0]["filters"][0]["typed_config"];
+    manager["access_log"] = json!([]);
+    let filters = manager["http_filters"].as_array_mut().unwrap();
+    if shape == Shape::Plain {
+        filters.retain(|filter| filter["name"] == "envoy.filters.http.router");
+    }
+    for filter in filters {
+        if let Some(path) = filter.pointer_mut("/config_discovery/config_source/path_config_source/path") {
+            let name = Path::new(path.as_str().unwrap()).file_name().unwrap().to_owned();
+            *path = json!(directory.join(name));
+        }
+    }
+    let clusters = document["static_resources"]["clusters"].as_array_mut().unwrap();
+    for (cluster, address) in clusters.iter_mut().zip([upstream, signer]) {
+        let endpoint = &mut cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"];
+        endpoint["address"]["socket_address"] =
+            json!({ "address": address.ip().to_string(), "port_value": address.port() });
+    }
+    document
+}
+
+/// Writes the files that filters come from, each beside its old version and then renamed over it.
+fn write_filters(directory: &Path, shape: Shape, configuration: &Configuration) {
+    let files = match shape {
+        Shape::Plain => Vec::new(),
+        Shape::Whole => vec![("airlock", configuration.0.clone())],
+        Shape::Chain => CHAIN.map(|(root, section)| (root, section_of(configuration, section))).to_vec(),
+    };
+    for (root, section) in files {
+        let mut document = shipped(&format!("filters/{root}.yaml"));
+        let config = &mut document["resources"][0]["typed_config"]["config"];
+        config["vm_config"]["code"]["local"]["filename"] = json!(built("airlock.wasm"));
+        config["configuration"]["value"] = section;
+        let target = directory.join(format!("{root}.yaml"));
+        let new = target.with_extension("new");
+        std::fs::write(&new, document.to_string()).unwrap();
+        std::fs::rename(new, target).unwrap();
+    }
+}
+
+fn section_of(configuration: &Configuration, section: &str) -> Value {
+    match configuration.0.get(section) {
+        Some(value) => value.clone(),
+        None => json!({}),
+    }
+}

@@ -1,0 +1,67 @@
+//! The official SDK clients.
+
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::{process::Process, repository};
+
+/// A client that people use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sdk {
+    /// npm `@modelcontextprotocol/sdk`.
+    TypeScriptOne,
+    /// npm `@modelcontextprotocol/client`.
+    TypeScriptTwo,
+    /// PyPI `mcp`.
+    Python,
+}
+
+impl Sdk {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::TypeScriptOne, Self::TypeScriptTwo, Self::Python];
+
+    /// Drives a session through `plan` and returns what came of each step.
+    pub async fn session(self, url: &str, token: Option<&str>, plan: &Value) -> Value {
+        let clients = repository().join("tests/clients");
+        let mut command = match self {
+            Self::Python => {
+                let mut command = Command::new(repository().join(".tools/python/bin/python"));
+                command.arg(clients.join("python/session.py"));
+                command
+            }
+            Self::TypeScriptOne | Self::TypeScriptTwo => {
+                let mut command = Command::new("node");
+                command.arg(clients.join("typescript/session.mjs"));
+                command.args(["--sdk", if self == Self::TypeScriptOne { "v1" } else { "v2" }]);
+                command
+            }
+        };
+        command.arg(url).args(token.iter().flat_map(|token| ["--token", token]));
+        let plan = plan.to_string();
+        let output = tokio::task::spawn_blocking(move || {
+            use std::io::Write;
+            let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+            child.stdin.take().unwrap().write_all(plan.as_bytes()).unwrap();
+            child.wait_with_output().unwrap()
+        });
+        let output = output.await.unwrap();
+        serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|_| panic!("{self:?} says {}", String::from_utf8_lossy(&output.stdout)))
+    }
+}
+
+/// npm `@modelcontextprotocol/server-everything`, and its URL. Its environment holds invented personal data.
+pub fn everything() -> (Process, String) {
+    let process = Process::start(
+        Command::new("node")
+            .arg(repository().join("tests/servers/everything.mjs"))
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap())
+            .env("PORT", "0")
+            .env("CUSTOMER", "Jane Roe, jane.roe@example.com, 4111 1111 1111 1111")
+            .stderr(Stdio::null()),
+    );
+    let url = process.line(|line| line.strip_prefix("listening on ").map(str::to_owned));
+    (process, url)
+}
