@@ -68,10 +68,10 @@ pub struct Up {
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
     pub concurrency: u16,
     /// The Envoy binary; by default `envoy` beside this program or on the path.
-    #[arg(long, value_name = "FILE", env = "AIRLOCK_ENVOY")]
+    #[arg(long, value_name = "FILE", env = "AIRLOCK_ENVOY", hide_env_values = true)]
     pub envoy: Option<PathBuf>,
     /// The wasm module; by default `airlock.wasm` beside this program.
-    #[arg(long, value_name = "FILE", env = "AIRLOCK_MODULE")]
+    #[arg(long, value_name = "FILE", env = "AIRLOCK_MODULE", hide_env_values = true)]
     pub module: Option<PathBuf>,
     /// Where keys and receipts are kept.
     #[command(flatten)]
@@ -82,7 +82,7 @@ pub struct Up {
 #[derive(Args, Clone, Debug)]
 pub struct StateDirectory {
     /// Directory of keys and receipts; by default `airlock` in the user's state directory.
-    #[arg(long = "state", value_name = "DIR", env = "AIRLOCK_STATE")]
+    #[arg(long = "state", value_name = "DIR", env = "AIRLOCK_STATE", hide_env_values = true)]
     pub directory: Option<PathBuf>,
 }
 

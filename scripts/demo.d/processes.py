@@ -2,6 +2,7 @@
 
 import atexit
 import contextlib
+import ctypes
 import fcntl
 import os
 import signal
@@ -16,6 +17,7 @@ AIRLOCK = DIST / "airlock"
 MODULE = DIST / "airlock.wasm"
 ENVOY = DIST / "envoy"
 
+SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of prctl(2)
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -45,6 +47,8 @@ class Processes:
         for number in (*SIGNALS, signal.SIGALRM):
             signal.signal(number, self._on_signal)
         atexit.register(self._end_all)
+        # What a process leaves behind becomes a child of this one, which can then wait for it.
+        ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0)
         return self
 
     def __exit__(self, *_):
@@ -89,8 +93,15 @@ class Processes:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, number)
             deadline = time.monotonic() + 3
-            while session_of(process.pid) and time.monotonic() < deadline:
-                process.poll()  # takes its exit status, without which it would stay in the process table
+            while time.monotonic() < deadline:
+                process.poll()
+                left = session_of(process.pid)
+                for pid in left:
+                    if pid != process.pid:
+                        with contextlib.suppress(ChildProcessError):
+                            os.waitpid(pid, os.WNOHANG)
+                if not left:
+                    break
                 time.sleep(0.02)
         process.wait()
         self._running = [entry for entry in self._running if entry[0] is not process]
@@ -154,7 +165,7 @@ def clean(environment):
 
 
 def session_of(leader):
-    """The living processes of the session that `leader` leads or has led."""
+    """The processes of the session that `leader` leads or has led, those included that nobody has waited for."""
     members = []
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
@@ -162,7 +173,7 @@ def session_of(leader):
         with contextlib.suppress(OSError):
             # The name, in parentheses, may contain anything; after it: state, parent, group, session.
             fields = Path("/proc", entry, "stat").read_text(errors="replace").rpartition(")")[2].split()
-            if fields[0] != "Z" and fields[3] == str(leader):
+            if fields[3] == str(leader):
                 members.append(int(entry))
     return members
 

@@ -126,6 +126,16 @@ async fn an_allowed_call_is_cleaned_both_ways_and_recorded_by_a_chain_of_filters
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_allowed_call_is_cleaned_both_ways_and_recorded_by_filters_in_separate_vms() {
+    an_allowed_call_is_cleaned_both_ways_and_recorded(Shape::SeparateVms).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_call_is_told_and_recorded_by_filters_in_separate_vms() {
+    who_may_not_call_is_told_and_recorded(Shape::SeparateVms).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_may_not_call_is_told_and_recorded_by_the_whole_chain() {
     who_may_not_call_is_told_and_recorded(Shape::Whole).await;
 }

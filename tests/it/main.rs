@@ -7,10 +7,13 @@
     reason = "a test that cannot go on stops"
 )]
 
+mod alone;
 mod calls;
+mod configurations;
 mod evidence;
 mod refused;
 mod sessions;
 mod streaming;
+mod unheld;
 mod up;
 mod updates;

@@ -20,7 +20,7 @@ mod receipts;
 
 use std::path::PathBuf;
 
-use airlock_jose::SigningKey;
+use airlock_jose::issue::SigningKey;
 use serde_json::{Value, json};
 
 use gateway::{Message, Sent};

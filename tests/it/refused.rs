@@ -163,10 +163,10 @@ async fn everything_malformed_is_refused_by_a_chain_of_filters() {
 async fn a_plain_proxy_passes_what_airlock_refuses() {
     let (upstream, address) = Upstream::start().await;
     let gateway = Gateway::start(Shape::Plain, address, Configuration::default()).await;
-    let cases = cases();
-    let sent = cases.len();
-    for Case { call, .. } in cases {
-        let _: Answer = call.send(gateway.address).await;
+    for Case { what, call, .. } in cases() {
+        let before = upstream.received().len();
+        let answer: Answer = call.send(gateway.address).await;
+        let reached = upstream.received().len() > before;
+        assert!(reached, "{what} was stopped by the proxy itself: {} {}", answer.status, answer.text());
     }
-    assert_eq!(upstream.received().len(), sent, "the control proves that the corpus reaches a server");
 }

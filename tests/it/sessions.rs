@@ -88,3 +88,17 @@ async fn clients_understand_refusals_of_the_whole_chain() {
 async fn clients_understand_refusals_of_a_chain_of_filters() {
     clients_understand_refusals(Shape::Chain).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_calls_in_the_readme_are_answered_as_it_says() {
+    let (_server, direct) = everything();
+    let address: SocketAddr = direct["http://".len()..].trim_end_matches("/mcp").parse().unwrap();
+    let gateway = Gateway::start(Shape::Whole, address, demo_policy()).await;
+    let readme = read_to_string(repository().join("README.md")).unwrap();
+    let blocks = readme.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let blocks: Vec<Value> = blocks.map(|block| serde_json::from_str(block).unwrap()).collect();
+    let [plan, steps] = blocks.as_slice() else { panic!("a plan and what comes of it") };
+    let token = Issuer::default().token("developer@example.com", "mcp:read");
+    let outcome = Sdk::TypeScriptTwo.session(&gateway.url(), Some(&token), plan).await;
+    assert_eq!(outcome["steps"], *steps);
+}

@@ -17,6 +17,45 @@ pub enum Shape {
     Whole,
     /// `envoy/chain.yaml`: a chain of filters in one VM.
     Chain,
+    /// `envoy/chain.yaml` with every filter in a VM of its own.
+    SeparateVms,
+    /// `envoy/airlock.yaml` in a proxy that cannot hold headers, as Istio's WasmPlugin has it.
+    WholeUnheld,
+    /// `envoy/chain.yaml` in such a proxy.
+    ChainUnheld,
+    /// `envoy/alone/<root id>.yaml`.
+    Alone(&'static str),
+}
+
+impl Shape {
+    fn bootstrap(self) -> String {
+        match self {
+            Self::Plain | Self::Whole | Self::WholeUnheld => "airlock.yaml".to_owned(),
+            Self::Chain | Self::SeparateVms | Self::ChainUnheld => "chain.yaml".to_owned(),
+            Self::Alone(root) => format!("alone/{root}.yaml"),
+        }
+    }
+
+    fn holds_headers(self) -> bool {
+        !matches!(self, Self::WholeUnheld | Self::ChainUnheld)
+    }
+
+    /// Root ids of the filters, each with its section of the configuration.
+    fn filters(self, configuration: &Configuration) -> Vec<(&'static str, Value)> {
+        let section = |name: &str| configuration.0.get(name).cloned().unwrap_or_else(|| json!({}));
+        match self {
+            Self::Plain => Vec::new(),
+            Self::Whole | Self::WholeUnheld => vec![("airlock", configuration.0.clone())],
+            Self::Chain | Self::SeparateVms | Self::ChainUnheld => {
+                CHAIN.map(|(root, name)| (root, section(name))).to_vec()
+            }
+            Self::Alone(alone) => CHAIN
+                .into_iter()
+                .filter(|(root, _)| *root == alone)
+                .map(|(root, name)| (root, section(name)))
+                .collect(),
+        }
+    }
 }
 
 /// A gateway with its signer, in a directory of its own.
@@ -131,8 +170,7 @@ fn shipped(file: &str) -> Value {
 }
 
 fn bootstrap_for(shape: Shape, upstream: SocketAddr, signer: SocketAddr, directory: &Path) -> Value {
-    let file = if shape == Shape::Chain { "chain.yaml" } else { "airlock.yaml" };
-    let mut document = shipped(file);
+    let mut document = shipped(&shape.bootstrap());
     document["admin"]["address"]["socket_address"]["port_value"] = json!(0);
     let listener = &mut document["static_resources"]["listeners"][0];
     listener["address"]["socket_address"]["port_value"] = json!(0);
@@ -159,26 +197,22 @@ fn bootstrap_for(shape: Shape, upstream: SocketAddr, signer: SocketAddr, directo
 
 /// Writes the files that filters come from, each beside its old version and then renamed over it.
 fn write_filters(directory: &Path, shape: Shape, configuration: &Configuration) {
-    let files = match shape {
-        Shape::Plain => Vec::new(),
-        Shape::Whole => vec![("airlock", configuration.0.clone())],
-        Shape::Chain => CHAIN.map(|(root, section)| (root, section_of(configuration, section))).to_vec(),
-    };
-    for (root, section) in files {
+    for (root, mut section) in shape.filters(configuration) {
         let mut document = shipped(&format!("filters/{root}.yaml"));
         let config = &mut document["resources"][0]["typed_config"]["config"];
         config["vm_config"]["code"]["local"]["filename"] = json!(built("airlock.wasm"));
+        config["allow_on_headers_stop_iteration"] = json!(shape.holds_headers());
+        if !shape.holds_headers() {
+            section["proxy"] = json!({ "hold_headers": false });
+        }
+        if shape == Shape::SeparateVms {
+            config["vm_config"]["vm_id"] = json!(root);
+            section["proxy"] = json!({ "separate_vms": true });
+        }
         config["configuration"]["value"] = section;
         let target = directory.join(format!("{root}.yaml"));
         let new = target.with_extension("new");
         std::fs::write(&new, document.to_string()).unwrap();
         std::fs::rename(new, target).unwrap();
-    }
-}
-
-fn section_of(configuration: &Configuration, section: &str) -> Value {
-    match configuration.0.get(section) {
-        Some(value) => value.clone(),
-        None => json!({}),
     }
 }

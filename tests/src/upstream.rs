@@ -43,7 +43,10 @@ impl Upstream {
         let upstream = Self::default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let app = Router::new().fallback(answer).with_state(upstream.clone());
+        let app = Router::new()
+            .fallback(answer)
+            .layer(axum::extract::DefaultBodyLimit::disable())
+            .with_state(upstream.clone());
         tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
         (upstream, address)
     }
@@ -78,7 +81,7 @@ async fn answer(
         Some("compressed") => {
             ([("content-type", "application/json"), ("content-encoding", "gzip")], "\u{1f}").into_response()
         }
-        Some("large") => axum::Json(result(&"x".repeat(5 << 20))).into_response(),
+        Some("large") => axum::Json(result(&"x".repeat(9 << 19))).into_response(),
         Some("page") => (axum::http::StatusCode::BAD_GATEWAY, "ask admin@example.com").into_response(),
         _ => axum::Json(result("write to jane.roe@example.com, card 4111 1111 1111 1111")).into_response(),
     }

@@ -128,6 +128,10 @@ pub fn plan(
         Root::Airlock => builder.whole_chain(document)?,
         _ => vec![builder.stage(root, "", Value::Object(document))?],
     };
+    // Not before all of it is accepted: what is refused changes nothing.
+    if let Some(delivery) = &builder.delivery {
+        queue.borrow_mut().configure(delivery.queue);
+    }
     Ok(Plan {
         stages: stages.into(),
         options: Options { hold_headers: proxy.hold_headers, limits: proxy.limits },

@@ -52,7 +52,10 @@ impl Stream {
     fn join(&mut self) {
         let Ok(property) = hostcalls::property(EXCHANGE) else {
             self.state = State::Lost;
-            return hostcalls::log(Level::Error, "airlock: the proxy does not say which exchange a request belongs to");
+            return hostcalls::log(
+                Level::Error,
+                "airlock: the proxy does not say which exchange a request belongs to",
+            );
         };
         let joined = SLOTS.with_borrow_mut(|slots| slots.join(property.as_deref(), self.separate_vms));
         self.state = match joined {
@@ -90,28 +93,25 @@ impl Stream {
     /// could have refused it, so nothing passes then.
     fn run_request(&mut self, callback: impl FnOnce(&mut Chain) -> Directive) -> Action {
         let State::Running { chain, exchange, link } = &mut self.state else { return Action::Pause };
-        if !load(link, &mut exchange.borrow_mut().facts) {
-            return self.lose();
-        }
-        let directive = callback(chain);
+        let mut directive = if load(link, &mut exchange.borrow_mut().facts) {
+            callback(chain)
+        } else {
+            chain.refuse_request(&mut Proxy, &lost())
+        };
         if !share(link, &exchange.borrow().facts) && directive == Directive::Continue {
-            return self.lose();
+            directive = chain.refuse_request(&mut Proxy, &lost());
         }
         action(directive)
     }
+}
 
-    /// Answers that the exchange is lost; nothing of the request passes any more.
-    fn lose(&mut self) -> Action {
-        let (reason, message) = match &self.state {
-            State::Unconfigured => ("unconfigured", "this gateway has no valid configuration"),
-            _ => ("exchange_lost", "the filters of this gateway do not find one another"),
-        };
-        if let State::Running { link, .. } = std::mem::replace(&mut self.state, State::Lost) {
-            SLOTS.with_borrow_mut(|slots| slots.leave(&link));
-        }
-        let _ = hostcalls::reply(&Denial::new(500, rpc::UNAVAILABLE, reason, message).reply(None));
-        Action::Pause
-    }
+fn unconfigured() -> Denial {
+    Denial::new(500, rpc::UNAVAILABLE, "unconfigured", "this gateway has no valid configuration")
+}
+
+fn lost() -> Denial {
+    let message = "the filters of this gateway do not find one another";
+    Denial::new(500, rpc::UNAVAILABLE, "exchange_lost", message)
 }
 
 fn action(directive: Directive) -> Action {
@@ -148,10 +148,15 @@ impl HttpContext for Stream {
         if matches!(self.state, State::Idle) {
             self.join();
         }
-        if matches!(self.state, State::Unconfigured | State::Lost) {
-            return self.lose();
-        }
-        self.run_request(|chain| chain.request_headers(&mut Proxy, end_of_stream))
+        let denial = match self.state {
+            State::Unconfigured => unconfigured(),
+            State::Lost => lost(),
+            State::Idle | State::Running { .. } => {
+                return self.run_request(|chain| chain.request_headers(&mut Proxy, end_of_stream));
+            }
+        };
+        let _ = hostcalls::reply(&denial.reply(None));
+        Action::Pause
     }
 
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {

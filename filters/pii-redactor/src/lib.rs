@@ -54,7 +54,8 @@ impl PiiRedactor {
         }
     }
 
-    /// Headers that mirror arguments (MCP 2026-07-28, `Mcp-Param-*`) must not carry what is taken out of them.
+    /// Headers that mirror arguments (MCP 2026-07-28, `Mcp-Param-*`) must not carry what is taken out of them. What is
+    /// found is counted where it is mirrored from.
     fn clean_mirrors(
         &self,
         redactor: &Redactor,
@@ -62,13 +63,14 @@ impl PiiRedactor {
         host: &mut dyn Host,
     ) -> Result<(), Denial> {
         for (name, value) in exchange.request_headers.clone().iter() {
-            let (Ok(name), Ok(value)) = (std::str::from_utf8(name), std::str::from_utf8(value)) else {
-                continue;
-            };
-            if !name.starts_with("mcp-param-") {
+            if !name.starts_with(b"mcp-param-") {
                 continue;
             }
-            let Ok(decoded) = transport::decode_header_value(value) else { continue };
+            // A value that cannot be decoded here could be decoded by a server that is less strict.
+            let decoded = std::str::from_utf8(value).ok().map(transport::decode_header_value);
+            let (Ok(name), Some(Ok(decoded))) = (std::str::from_utf8(name), decoded) else {
+                return Err(unsearchable_request());
+            };
             let cleaned = redactor.text(decoded.as_bytes());
             if let (Mode::Enforce, Some(output)) = (self.mode, &cleaned.output) {
                 host.set_header(
@@ -89,7 +91,8 @@ impl Stage for PiiRedactor {
 
     fn request_headers(&self, exchange: &mut Exchange, host: &mut dyn Host) -> Result<(), Denial> {
         if self.response.is_some() {
-            // A compressed answer could not be searched; without this header the server sends it plain.
+            // A compressed answer could not be searched; without this header the server sends it plain. It is removed
+            // in observation too, which would see nothing otherwise; what the answer says does not depend on it.
             host.remove_header(Side::Request, "accept-encoding")?;
         }
         match &self.request {
@@ -98,18 +101,19 @@ impl Stage for PiiRedactor {
         }
     }
 
-    fn reads_request(&self, exchange: &Exchange) -> bool {
-        self.request.is_some() && exchange.facts.http_method == "POST"
+    fn reads_request(&self, _exchange: &Exchange) -> bool {
+        self.request.is_some()
     }
 
     fn request_body(&self, exchange: &mut Exchange, _host: &mut dyn Host) -> Result<(), Denial> {
-        let Some(redactor) = self.request.as_ref().filter(|_| exchange.facts.http_method == "POST") else {
+        let Some(redactor) = &self.request else { return Ok(()) };
+        if exchange.request_body().is_none_or(<[u8]>::is_empty) && exchange.facts.http_method != "POST" {
             return Ok(());
-        };
-        let Some(span) = request_span(exchange.message()?) else { return Ok(()) };
+        }
+        let Some(span) = request_span(redactor, exchange.message()?) else { return Ok(()) };
         let body = exchange.request_body().unwrap_or_default();
         let value = body.get(span.clone()).unwrap_or_default();
-        let redacted = redactor.json(value).map_err(|_| unreadable(400, "request_unsearchable"))?;
+        let redacted = redactor.json(value).map_err(|_| unsearchable_request())?;
         let cleaned = redacted.output.filter(|_| self.mode == Mode::Enforce);
         let rewritten = cleaned.map(|output| splice(body, span, &output));
         exchange.facts.found_in_request.merge(&redacted.findings);
@@ -124,7 +128,7 @@ impl Stage for PiiRedactor {
         let Some(redactor) = &self.response else { return Ok(None) };
         let span = response_span(json);
         let value = json.get(span.clone()).unwrap_or_default();
-        let redacted = redactor.json(value).map_err(|_| unreadable(502, "response_unsearchable"))?;
+        let redacted = redactor.json(value).map_err(|_| unsearchable_response())?;
         exchange.facts.found_in_response.merge(&redacted.findings);
         Ok(redacted.output.filter(|_| self.mode == Mode::Enforce).map(|output| splice(json, span, &output)))
     }
@@ -137,14 +141,17 @@ impl Stage for PiiRedactor {
     }
 }
 
-/// The part of a client's message that carries data: arguments of a call, otherwise its parameters, or its answer.
-/// The name of what is called is no data: a changed one would mean another call.
-fn request_span(message: &Message) -> Option<Range<usize>> {
+/// The part of a client's message that carries data: its parameters or its answer.
+///
+/// The name of what is called (a tool, a resource) stands among the parameters and is no data: a changed one would mean
+/// another call. Where one is that looks like data, only the arguments are cleaned.
+fn request_span(redactor: &Redactor, message: &Message) -> Option<Range<usize>> {
+    let looks_like_data = |name: &String| redactor.text(name.as_bytes()).output.is_some();
     match message.kind {
-        Kind::Request | Kind::Notification => match (&message.arguments, &message.name) {
-            (None, None) => message.params.clone(),
-            (arguments, _) => arguments.clone(),
-        },
+        Kind::Request | Kind::Notification if message.name.as_ref().is_some_and(looks_like_data) => {
+            message.arguments.clone()
+        }
+        Kind::Request | Kind::Notification => message.params.clone(),
         Kind::Response => message.result.clone(),
         Kind::Error => message.error.clone(),
     }
@@ -171,6 +178,15 @@ fn splice(body: &[u8], span: Range<usize>, value: &[u8]) -> Vec<u8> {
     spliced
 }
 
-fn unreadable(status: u16, reason: &'static str) -> Denial {
-    Denial::new(status, rpc::BAD_ANSWER, reason, "this message could not be searched for personal data")
+/// JSON-RPC code for a request that is not a valid message (JSON-RPC 2.0 section 5.1).
+const INVALID_REQUEST: i64 = -32600;
+
+const UNSEARCHABLE: &str = "this message could not be searched for personal data";
+
+fn unsearchable_request() -> Denial {
+    Denial::new(400, INVALID_REQUEST, "request_unsearchable", UNSEARCHABLE)
+}
+
+fn unsearchable_response() -> Denial {
+    Denial::new(502, rpc::BAD_ANSWER, "response_unsearchable", UNSEARCHABLE)
 }

@@ -44,6 +44,11 @@ impl Denial {
         Self { status, code, reason, message: message.into(), rule: None, challenge: None, id: None }
     }
 
+    /// A refusal of a server's answer that cannot be passed on.
+    pub(crate) fn unreadable_answer(reason: &'static str, message: &str) -> Self {
+        Self::new(502, rpc::BAD_ANSWER, reason, message)
+    }
+
     /// The answer to the client. `id` is the JSON-RPC id of the refused message where it is known.
     pub fn reply(&self, id: Option<&Id>) -> Reply {
         let mut headers = vec![("content-type", "application/json".to_owned())];

@@ -1,5 +1,5 @@
 use airlock_jose::Claims;
-use airlock_mcp::{Message, parse};
+use airlock_mcp::{Id, Message, parse};
 use airlock_policy::Operation;
 use airlock_receipt::Digester;
 use airlock_redact::Findings;
@@ -62,7 +62,7 @@ pub struct Facts {
     pub verdict: Option<Verdict>,
     /// The refusal that the client got, if any.
     pub refusal: Option<Refusal>,
-    /// Refusals that were noted and not carried out.
+    /// Refusals that were noted and not carried out: different ones, and not more than the record keeps.
     pub observed: Vec<Refusal>,
     /// Personal data found in the request.
     pub found_in_request: Findings,
@@ -70,8 +70,29 @@ pub struct Facts {
     pub found_in_response: Findings,
     /// Whether evidence of this call can be kept.
     pub evidence: Evidence,
+    /// Whether the last filter that the request came to has let it go on.
+    pub released: bool,
     /// HTTP status that the client gets.
     pub status: Option<u16>,
+    /// Whether the answer came to its end.
+    pub ended: bool,
+}
+
+/// Refusals that are noted at most; a long stream could bring about one with every event.
+const OBSERVED: usize = 8;
+
+impl Facts {
+    /// Notes a refusal that is not carried out; one that is known already is not noted again.
+    pub fn note(&mut self, denial: &Denial) {
+        let refusal = Refusal::from(denial);
+        if self.observed.len() < OBSERVED && !self.observed.contains(&refusal) {
+            self.observed.push(refusal);
+        }
+    }
+
+    pub(crate) fn refuse(&mut self, denial: &Denial, answer_withheld: bool) {
+        self.refusal = Some(Refusal { answer_withheld, ..Refusal::from(denial) });
+    }
 }
 
 /// Who calls.
@@ -118,6 +139,8 @@ pub struct Verdict {
 pub struct Refusal {
     /// HTTP status.
     pub status: u16,
+    /// JSON-RPC error code.
+    pub code: i64,
     /// Stable reason code.
     pub reason: String,
     /// Policy rule, if one decided.
@@ -130,6 +153,7 @@ impl From<&Denial> for Refusal {
     fn from(denial: &Denial) -> Self {
         Self {
             status: denial.status,
+            code: denial.code,
             reason: denial.reason.to_owned(),
             rule: denial.rule.clone(),
             answer_withheld: false,
@@ -174,6 +198,11 @@ impl Exchange {
             self.facts.message = Some(parse(body, &self.message_limits).map_err(unreadable)?);
         }
         self.facts.message.as_ref().ok_or_else(|| crate::HostError.into())
+    }
+
+    /// The JSON-RPC id that an answer must carry, where it is known.
+    pub(crate) fn message_id(&self) -> Option<Id> {
+        self.facts.message.as_ref().and_then(|message| message.id.clone())
     }
 
     /// Takes the body as this filter was given it. What an earlier filter read may have been another body: a filter of

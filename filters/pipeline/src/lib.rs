@@ -11,8 +11,14 @@ mod exchange;
 mod headers;
 mod host;
 pub mod memory;
+mod request;
 mod response;
+mod search;
 mod stage;
+mod turn;
+
+#[cfg(test)]
+mod tests;
 
 pub use chain::{Chain, Directive, Limits, Options};
 pub use denial::{Denial, Reply, rpc};

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use crate::{Chain, Directive, Headers, Host, HostError, Reply, Side};
 
 /// A [`Host`] whose headers, bodies and clock are plain fields.
+///
+/// As in Envoy, headers cannot be changed once they have left, and a paused body is shown from its start.
 #[derive(Debug, Default)]
 pub struct MemoryHost {
     /// Request headers as they stand now.
@@ -15,6 +17,10 @@ pub struct MemoryHost {
     pub request_body: Vec<u8>,
     /// What [`Host::body`] shows of the response.
     pub response_body: Vec<u8>,
+    /// What has left for the server.
+    pub upstream: Departed,
+    /// What has left for the client.
+    pub downstream: Departed,
     /// The answer that a stage gave in the server's stead.
     pub reply: Option<Reply>,
     /// Published properties, by their name without `wasm.`.
@@ -23,15 +29,41 @@ pub struct MemoryHost {
     pub now: u64,
     /// How many random values were given out; they count up.
     pub drawn: u8,
+    /// What the host refuses to do.
+    pub faults: Faults,
 }
 
-/// What came out of [`MemoryHost::request`].
+/// What has left on one side.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Departed {
+    /// The headers as they were when they left.
+    pub headers: Option<Headers>,
+    /// The body so far.
+    pub body: Vec<u8>,
+}
+
+/// Calls that fail.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// [`Host::set_header`] and [`Host::remove_header`].
+    pub headers: bool,
+    /// [`Host::body`].
+    pub body: bool,
+    /// [`Host::replace_body`].
+    pub replace: bool,
+    /// [`Host::reply`].
+    pub reply: bool,
+}
+
+/// What came out of [`MemoryHost::request`] or [`MemoryHost::response`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Passed {
-    /// The request left for the server with this body.
-    Upstream(Vec<u8>),
+    /// It went on to its end, with this body.
+    On(Vec<u8>),
     /// The client got this answer.
     Refused(Reply),
+    /// It is held for good: it runs into the proxy's time limit.
+    Stuck,
 }
 
 impl MemoryHost {
@@ -41,57 +73,80 @@ impl MemoryHost {
     }
 
     /// Sends the request through `chain` with `body` in pieces, ended by trailers if `trailers`.
-    ///
-    /// A chain that neither releases nor refuses is reported as an error: in a proxy the request would hang.
-    pub fn request(
-        &mut self,
-        chain: &mut Chain,
-        pieces: &[&[u8]],
-        trailers: bool,
-    ) -> Result<Passed, HostError> {
-        let mut sent = Vec::new();
-        let mut directive = chain.request_headers(self, pieces.is_empty() && !trailers);
-        for (index, piece) in pieces.iter().enumerate() {
-            if let Some(reply) = self.reply.take() {
-                return Ok(Passed::Refused(reply));
-            }
-            self.request_body.extend_from_slice(piece);
-            let end = index + 1 == pieces.len() && !trailers;
-            let size = self.request_body.len();
-            directive = chain.request_body(self, size, end);
-            if directive == Directive::Continue {
-                sent.append(&mut self.request_body);
-            }
-        }
-        if trailers && self.reply.is_none() {
-            directive = chain.request_trailers(self);
-        }
-        if let Some(reply) = self.reply.take() {
-            return Ok(Passed::Refused(reply));
-        }
-        sent.append(&mut self.request_body);
-        if directive == Directive::Continue { Ok(Passed::Upstream(sent)) } else { Err(HostError) }
+    pub fn request(&mut self, chain: &mut Chain, pieces: &[&[u8]], trailers: bool) -> Passed {
+        let directive = chain.request_headers(self, pieces.is_empty() && !trailers);
+        self.drive(Side::Request, directive, pieces, trailers, |host, event| match event {
+            Event::Body(size, end) => chain.request_body(host, size, end),
+            Event::Trailers => chain.request_trailers(host),
+        })
     }
 
     /// Sends a response through `chain` with its body in pieces and returns what the client gets of it.
-    pub fn response(&mut self, chain: &mut Chain, headers: Headers, pieces: &[&[u8]]) -> Passed {
+    pub fn response(
+        &mut self,
+        chain: &mut Chain,
+        headers: Headers,
+        pieces: &[&[u8]],
+        trailers: bool,
+    ) -> Passed {
         self.response_headers = headers;
-        let mut sent = Vec::new();
-        chain.response_headers(self, pieces.is_empty());
+        let directive = chain.response_headers(self, pieces.is_empty() && !trailers);
+        self.drive(Side::Response, directive, pieces, trailers, |host, event| match event {
+            Event::Body(size, end) => chain.response_body(host, size, end),
+            Event::Trailers => chain.response_trailers(host),
+        })
+    }
+
+    /// Sends the reply to a refused request through the response hooks, as a proxy does.
+    pub fn deliver(&mut self, chain: &mut Chain, reply: &Reply) -> Passed {
+        let mut headers = Headers::default();
+        headers.set(":status", reply.status.to_string().as_bytes());
+        for (name, value) in &reply.headers {
+            headers.set(name, value.as_bytes());
+        }
+        self.response(chain, headers, &[&reply.body], false)
+    }
+
+    fn drive(
+        &mut self,
+        side: Side,
+        first: Directive,
+        pieces: &[&[u8]],
+        trailers: bool,
+        mut callback: impl FnMut(&mut Self, Event) -> Directive,
+    ) -> Passed {
+        let mut directive = first;
+        self.forward(side, directive);
         for (index, piece) in pieces.iter().enumerate() {
-            if let Some(reply) = self.reply.take() {
-                return Passed::Refused(reply);
+            if self.reply.is_some() {
+                break;
             }
-            self.response_body.extend_from_slice(piece);
-            let size = self.response_body.len();
-            if chain.response_body(self, size, index + 1 == pieces.len()) == Directive::Continue {
-                sent.append(&mut self.response_body);
-            }
+            let body = self.side(side).1;
+            body.extend_from_slice(piece);
+            let size = body.len();
+            directive = callback(self, Event::Body(size, index + 1 == pieces.len() && !trailers));
+            self.forward(side, directive);
         }
-        match self.reply.take() {
-            Some(reply) => Passed::Refused(reply),
-            None => Passed::Upstream(sent),
+        if trailers && self.reply.is_none() {
+            directive = callback(self, Event::Trailers);
+            self.forward(side, directive);
         }
+        match (self.reply.take(), directive) {
+            (Some(reply), _) => Passed::Refused(reply),
+            (None, Directive::Pause) => Passed::Stuck,
+            (None, Directive::Continue) => Passed::On(self.departed(side).body.clone()),
+        }
+    }
+
+    fn forward(&mut self, side: Side, directive: Directive) {
+        if directive == Directive::Pause || self.reply.is_some() {
+            return;
+        }
+        let (headers, body) = self.side(side);
+        let (headers, mut body) = (headers.clone(), std::mem::take(body));
+        let departed = self.departed(side);
+        departed.headers.get_or_insert(headers);
+        departed.body.append(&mut body);
     }
 
     fn side(&mut self, side: Side) -> (&mut Headers, &mut Vec<u8>) {
@@ -100,6 +155,27 @@ impl MemoryHost {
             Side::Response => (&mut self.response_headers, &mut self.response_body),
         }
     }
+
+    fn departed(&mut self, side: Side) -> &mut Departed {
+        match side {
+            Side::Request => &mut self.upstream,
+            Side::Response => &mut self.downstream,
+        }
+    }
+
+    /// The headers of a side, as long as they are there to be changed.
+    fn held(&mut self, side: Side) -> Result<&mut Headers, HostError> {
+        if self.faults.headers || self.departed(side).headers.is_some() {
+            return Err(HostError);
+        }
+        Ok(self.side(side).0)
+    }
+}
+
+/// What comes after the headers.
+enum Event {
+    Body(usize, bool),
+    Trailers,
 }
 
 impl Host for MemoryHost {
@@ -111,12 +187,12 @@ impl Host for MemoryHost {
     }
 
     fn set_header(&mut self, side: Side, name: &str, value: &str) -> Result<(), HostError> {
-        self.side(side).0.set(name, value.as_bytes());
+        self.held(side)?.set(name, value.as_bytes());
         Ok(())
     }
 
     fn remove_header(&mut self, side: Side, name: &str) -> Result<(), HostError> {
-        self.side(side).0.remove(name);
+        self.held(side)?.remove(name);
         Ok(())
     }
 
@@ -125,12 +201,13 @@ impl Host for MemoryHost {
             Side::Request => &self.request_body,
             Side::Response => &self.response_body,
         };
-        body.get(..size).map(<[u8]>::to_vec).ok_or(HostError)
+        body.get(..size).filter(|_| !self.faults.body).map(<[u8]>::to_vec).ok_or(HostError)
     }
 
     fn replace_body(&mut self, side: Side, size: usize, bytes: &[u8]) -> Result<(), HostError> {
+        let fails = self.faults.replace;
         let (_, body) = self.side(side);
-        if size > body.len() {
+        if fails || size > body.len() {
             return Err(HostError);
         }
         body.splice(..size, bytes.iter().copied());
@@ -138,6 +215,9 @@ impl Host for MemoryHost {
     }
 
     fn reply(&mut self, reply: &Reply) -> Result<(), HostError> {
+        if self.faults.reply {
+            return Err(HostError);
+        }
         self.reply = Some(reply.clone());
         Ok(())
     }

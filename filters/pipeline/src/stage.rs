@@ -54,7 +54,8 @@ pub trait Stage {
         Ok(())
     }
 
-    /// Whether this stage must see response bodies: JSON and text whole, event streams event by event.
+    /// Whether this stage must see response bodies: JSON and text whole, event streams event by event. While no stage
+    /// that enforces reads them, they pass as they come and a copy is shown, up to the chain's limits.
     fn reads_response(&self, exchange: &Exchange) -> bool {
         false
     }

@@ -82,7 +82,7 @@ fn default_interval_ms() -> u32 {
 }
 
 /// Where and how a queue is delivered.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Delivery {
     /// Envoy cluster of the signer.
     pub cluster: String,
@@ -96,6 +96,14 @@ pub struct Delivery {
     pub interval_ms: u32,
     /// Time limit of one delivery, milliseconds.
     pub timeout_ms: u32,
+    /// Bounds of the queue, for [`crate::Queue::configure`] once the whole configuration is accepted.
+    pub queue: QueueLimits,
+}
+
+impl std::fmt::Debug for Delivery {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Delivery").field("cluster", &self.cluster).finish_non_exhaustive()
+    }
 }
 
 impl Delivery {
@@ -121,6 +129,7 @@ impl Delivery {
             authorization: token.map(|Secret(token)| format!("Bearer {token}")),
             interval_ms,
             timeout_ms: queue.timeout_ms,
+            queue,
         })
     }
 }

@@ -33,12 +33,24 @@ impl Stage for ReceiptIntent {
     }
 
     fn reads_request(&self, exchange: &Exchange) -> bool {
-        // Where headers cannot be held they come here before the verdict; it is there when the body ends.
+        // Where headers cannot be held they come here before the verdict, or with one on headers alone; the one on the
+        // body is there when the body ends.
         let facts = &exchange.facts;
+        let undecided = facts.verdict.is_none() && facts.message.is_none();
         facts.evidence == Evidence::Queued
-            && facts.verdict.is_none()
-            && facts.message.is_none()
             && facts.http_method == "POST"
+            && (undecided || !exchange.headers_held)
+    }
+
+    fn request_body(&self, exchange: &mut Exchange, _host: &mut dyn Host) -> Result<(), Denial> {
+        // Without a policy the method says whether the call only reads.
+        if exchange.facts.evidence == Evidence::Queued
+            && exchange.facts.http_method == "POST"
+            && exchange.facts.verdict.is_none()
+        {
+            exchange.message()?;
+        }
+        Ok(())
     }
 
     fn before_upstream(&self, exchange: &mut Exchange, _host: &mut dyn Host) -> Result<(), Denial> {

@@ -9,11 +9,14 @@ mod intent;
 mod queue;
 mod record;
 
+#[cfg(test)]
+mod tests;
+
 use std::{cell::RefCell, rc::Rc};
 
 use airlock_mcp::transport;
 use airlock_pipeline::{Denial, Exchange, Host, Mode, Stage, rpc};
-use airlock_receipt::Digester;
+use airlock_receipt::{Digester, Name};
 
 pub use configuration::{Configuration, Delivery, Digests, Signer};
 pub use intent::{IntentConfiguration, ReceiptIntent};
@@ -23,22 +26,23 @@ use configuration::Digesting;
 
 /// The outermost stage.
 pub struct ReceiptEmitter {
-    gateway: String,
+    gateway: Name<128>,
     mode: Mode,
     digesting: Digesting,
     queue: Rc<RefCell<Queue>>,
 }
 
 impl ReceiptEmitter {
-    /// A stage that puts records into `queue`, and where the queue is to be delivered.
+    /// A stage that puts records into `queue`, and how the queue is to be bounded and delivered.
     ///
     /// # Errors
     /// A sentence that names the member at fault and the remedy.
     pub fn new(configuration: Configuration, queue: Rc<RefCell<Queue>>) -> Result<(Self, Delivery), String> {
         let delivery = Delivery::new(&configuration)?;
         let digesting = Digesting::new(&configuration.digests)?;
-        queue.borrow_mut().configure(configuration.queue);
-        Ok((Self { gateway: configuration.gateway, mode: configuration.mode, digesting, queue }, delivery))
+        let gateway =
+            Name::try_from(configuration.gateway.as_str()).map_err(|error| format!("gateway: {error}"))?;
+        Ok((Self { gateway, mode: configuration.mode, digesting, queue }, delivery))
     }
 
     fn digester(&self) -> Digester {
@@ -113,13 +117,14 @@ impl Stage for ReceiptEmitter {
         let response = exchange.response_digest.take().map(Digester::finish);
         let digests = record::Digests { request, response };
         let record =
-            record::record(&self.gateway, self.mode, &exchange.facts, digests, host.now_micros(), |text| {
+            record::record(self.gateway.clone(), self.mode, &exchange.facts, digests, host.now_micros(), |text| {
                 self.digest(text.as_bytes())
             });
         if let Ok(json) = serde_json::to_vec(&record) {
+            // A stage that only observes lets calls through a full queue, which would grow without end.
             let refusal = exchange.facts.refusal.as_ref();
             let reached_server = refusal.is_none_or(|refusal| refusal.answer_withheld);
-            self.queue.borrow_mut().push(json, reached_server);
+            self.queue.borrow_mut().push(json, reached_server && self.mode == Mode::Enforce);
         }
     }
 }

@@ -19,6 +19,9 @@ pub struct QueueLimits {
     pub retry_ms: u32,
 }
 
+/// Records that are sent in one request, bytes; the signer takes twice as many.
+const DELIVERY_BYTES: usize = 2 << 20;
+
 impl Default for QueueLimits {
     fn default() -> Self {
         Self { records: 10_000, bytes: 16 << 20, batch: 200, timeout_ms: 2_000, retry_ms: 5_000 }
@@ -85,15 +88,15 @@ impl Queue {
         self.waiting.is_empty()
     }
 
-    /// Calls that were refused because the queue was full and so have no record of their own.
+    /// Calls that have no record because the queue was full: refused ones, and in observation others.
     pub fn refused(&self) -> u64 {
         self.refused
     }
 
-    /// Adds the record of a call, as JSON. Returns whether there was room; a call that was let through is always
-    /// taken, so that only the records of refusals can be lost to a full queue.
-    pub fn push(&mut self, record: Vec<u8>, reached_server: bool) -> bool {
-        if self.is_full() && !reached_server {
+    /// Adds the record of a call, as JSON. Returns whether there was room; one that must be kept is always taken, which
+    /// only calls may ask for that were under way before the queue was full.
+    pub fn push(&mut self, record: Vec<u8>, must_be_kept: bool) -> bool {
+        if self.is_full() && !must_be_kept {
             self.refused = self.refused.saturating_add(1);
             return false;
         }
@@ -112,7 +115,7 @@ impl Queue {
             return None;
         }
         let mut body = b"{\"records\":[".to_vec();
-        for (index, record) in self.waiting.iter().take(self.limits.batch).enumerate() {
+        for (index, record) in self.waiting.iter().take(self.batch()).enumerate() {
             if index > 0 {
                 body.push(b',');
             }
@@ -127,7 +130,7 @@ impl Queue {
         // The proxy answers at its own time limit; a call that it has forgotten (a policy update took the context
         // that waited for it) is given up a little later.
         let deadline = now.saturating_add(self.patience());
-        let records = self.waiting.len().min(self.limits.batch);
+        let records = self.batch();
         self.flight = Some(Flight { token, records, deadline });
     }
 
@@ -165,6 +168,16 @@ impl Queue {
             Some(_) => self.back_off(now),
             None => Change::None,
         }
+    }
+
+    /// How many records the next delivery has: at least one, otherwise as many as its bounds allow.
+    fn batch(&self) -> usize {
+        let mut bytes = 0_usize;
+        let fitting = self.waiting.iter().take(self.limits.batch).take_while(|record| {
+            bytes = bytes.saturating_add(record.len()).saturating_add(1);
+            bytes <= DELIVERY_BYTES
+        });
+        fitting.count().max(1).min(self.waiting.len())
     }
 
     fn patience(&self) -> u64 {

@@ -5,7 +5,7 @@ use airlock_pipeline::{Caller, Facts, Mode, Refusal};
 use airlock_policy::Operation as PolicyOperation;
 use airlock_receipt::{
     Code, Count, Decision, Digest, Effect, FindingCount, Name, Operation, Outcome, OutcomeState, PathText,
-    Printable, Record, RecordId, ScopeToken, Timestamp, Verdict, What, Who,
+    Printable, Record, RecordId, ScopeToken, SignedCount, Timestamp, Verdict, What, Who,
 };
 
 /// Digests of what came in and went out; absent where there were no bytes.
@@ -16,7 +16,7 @@ pub(crate) struct Digests {
 
 /// The record of an exchange that is over. `digest` turns a text that must not be kept into one that may.
 pub(crate) fn record(
-    gateway: &str,
+    gateway: Name<128>,
     mode: Mode,
     facts: &Facts,
     digests: Digests,
@@ -25,8 +25,8 @@ pub(crate) fn record(
 ) -> Record {
     let mut record = Record {
         id: RecordId::try_from(facts.id.as_str()).unwrap_or(RecordId::ZERO),
-        gateway: Name::clamped(gateway),
-        session: Name::clamped(&chain(gateway, facts, digest)),
+        session: Name::clamped(&chain(gateway.as_str(), facts, digest)),
+        gateway,
         started_at: Timestamp::from_unix_micros(facts.started_at),
         duration_us: Count::saturating(now_micros.saturating_sub(facts.started_at)),
         who: who(&facts.caller),
@@ -112,6 +112,7 @@ fn decision(mode: Mode, facts: &Facts) -> Decision {
     let verdict = facts.verdict.as_ref();
     let (effect, reason, rule) = match (&facts.refusal, verdict) {
         (Some(Refusal { reason, rule, .. }), _) => (Effect::Deny, reason.as_str(), rule.as_deref()),
+        (None, _) if !facts.released => (Effect::Deny, "not_forwarded", None),
         (None, Some(verdict)) if verdict.allowed => {
             (Effect::Allow, verdict.reason.as_str(), verdict.rule.as_deref())
         }
@@ -124,7 +125,7 @@ fn decision(mode: Mode, facts: &Facts) -> Decision {
         rule: rule.map(Name::clamped),
         policy_digest: verdict.map(|verdict| Name::clamped(&verdict.policy_digest)),
         approval_principal: None,
-        mode: if mode == Mode::Observe || !facts.observed.is_empty() {
+        mode: if facts.refusal.is_none() && (mode == Mode::Observe || !facts.observed.is_empty()) {
             airlock_receipt::Mode::Observe
         } else {
             airlock_receipt::Mode::Enforce
@@ -145,9 +146,14 @@ fn outcome(facts: &Facts) -> Outcome {
         (Some(_), _) => OutcomeState::Denied,
         (None, None) => OutcomeState::Aborted,
         (None, Some(status)) if status >= 400 => OutcomeState::Failed,
+        (None, Some(_)) if !facts.ended => OutcomeState::Aborted,
         (None, Some(_)) => OutcomeState::Completed,
     };
-    Outcome { status: facts.status, state, rpc_error: None }
+    Outcome {
+        status: facts.status.filter(|status| (100..=999).contains(status)),
+        state,
+        rpc_error: facts.refusal.as_ref().map(|refusal| SignedCount::saturating(refusal.code)),
+    }
 }
 
 fn findings(facts: &Facts) -> BTreeMap<Code, FindingCount> {

@@ -1,7 +1,7 @@
 //! Who calls: verifies the access token of a request (RFC 6750, RFC 9068) before anything of its body is read, and
 //! takes it out of what leaves for the server.
 
-use airlock_jose::{Algorithm, Claims, KeySet, TokenError, TrustedIssuer, Verifier};
+use airlock_jose::{Algorithm, Claims, KeySet, TrustedIssuer, Verifier};
 use airlock_pipeline::{Caller, Denial, Exchange, Host, Mode, Side, Stage, publish, rpc};
 use serde::Deserialize;
 use serde_json::Value;
@@ -82,36 +82,37 @@ impl TokenValidator {
 
     fn authenticate(&self, exchange: &Exchange, now_seconds: u64) -> Result<Claims, Denial> {
         let header = exchange.request_headers.one("authorization").map_err(|_| {
-            self.unauthenticated("token_repeated", Some("the header `authorization` may be sent only once"))
+            self.refused("token_repeated", "the header `authorization` may be sent only once")
         })?;
         let Some(header) = header else {
-            return Err(self.unauthenticated("token_missing", None));
+            let message = "this gateway needs an access token: `authorization: Bearer …`";
+            return Err(self.unauthenticated("token_missing", message, Vec::new()));
         };
-        let token = bearer(header).ok_or_else(|| {
-            self.unauthenticated(
-                "token_scheme",
-                Some("the `authorization` header must use the Bearer scheme"),
-            )
-        })?;
-        self.verifier.verify(token, now_seconds).map_err(|error| self.refused(&error))
+        let Some(token) = bearer(header) else {
+            let message = "the `authorization` header must use the Bearer scheme";
+            return Err(self.unauthenticated("token_scheme", message, Vec::new()));
+        };
+        self.verifier
+            .verify(token, now_seconds)
+            .map_err(|error| self.refused(error.reason(), &error.to_string()))
     }
 
-    fn refused(&self, error: &TokenError) -> Denial {
-        self.unauthenticated(error.reason(), Some(&error.to_string()))
+    /// A token was sent and is none.
+    fn refused(&self, reason: &'static str, problem: &str) -> Denial {
+        let parameters = vec![
+            "error=\"invalid_token\"".to_owned(),
+            format!("error_description=\"{}\"", problem.replace(['"', '\\'], "'")),
+        ];
+        self.unauthenticated(reason, problem, parameters)
     }
 
-    /// A 401 with its challenge (RFC 6750 section 3): no error code when no token was sent at all.
-    fn unauthenticated(&self, reason: &'static str, problem: Option<&str>) -> Denial {
-        let mut parameters = Vec::new();
-        if let Some(problem) = problem {
-            parameters.push("error=\"invalid_token\"".to_owned());
-            parameters.push(format!("error_description=\"{}\"", problem.replace(['"', '\\'], "'")));
-        }
+    /// A 401 with its challenge (RFC 6750 section 3). Its `parameters` say nothing of an error when no bearer token was
+    /// sent (section 3.1).
+    fn unauthenticated(&self, reason: &'static str, message: &str, mut parameters: Vec<String>) -> Denial {
         if let Some(url) = &self.resource_metadata {
             parameters.push(format!("resource_metadata=\"{url}\""));
         }
         let challenge = format!("Bearer {}", parameters.join(", "));
-        let message = problem.unwrap_or("this gateway needs an access token: `authorization: Bearer …`");
         Denial {
             challenge: Some(challenge.trim_end().to_owned()),
             ..Denial::new(401, rpc::UNAUTHENTICATED, reason, message)

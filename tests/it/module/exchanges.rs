@@ -169,6 +169,7 @@ fn a_request_under_way_keeps_the_policy_that_it_began_with() {
         gateway.complete(&mut under_way, &call("echo").pieces.concat());
         assert!(under_way.upstream.is_some(), "{root}: the old policy allows it");
         gateway.respond(&mut under_way, &answer());
+        gateway.retire();
         let mut later = gateway.request(&call("echo"));
         assert_eq!(later.upstream, None, "{root}: the new policy does not");
         gateway.finish(&mut later);

@@ -1,6 +1,6 @@
 //! A chain of filters at work on streams, in the order of callbacks that was observed in Envoy 1.40.
 
-use std::{cell::RefCell, rc::Rc};
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 use serde_json::Value;
 
@@ -22,6 +22,7 @@ pub(super) struct Gateway {
     pub(super) proxy: Shared,
     vms: Vec<Vm>,
     filters: Vec<Filter>,
+    retired: Vec<(usize, u32)>,
 }
 
 /// One filter with one configuration.
@@ -87,7 +88,7 @@ impl Gateway {
     /// Like [`Gateway::together`], and something fails from the start.
     pub(super) fn start(filters: &[(&str, Value)], vm_of: impl Fn(usize) -> usize, fault: Option<Fault>) -> Self {
         let proxy = Rc::new(RefCell::new(Proxy::new(fault)));
-        let mut gateway = Self { proxy, vms: Vec::new(), filters: Vec::new() };
+        let mut gateway = Self { proxy, vms: Vec::new(), filters: Vec::new(), retired: Vec::new() };
         if filters.is_empty() {
             gateway.vms.push(Vm::start(&gateway.proxy));
         }
@@ -121,14 +122,19 @@ impl Gateway {
     pub(super) fn update(&mut self, index: usize, configuration: &Value) -> bool {
         let Filter { root_id, vm, root: old } = self.filters[index].clone();
         let (root, accepted) = self.configure(vm, &root_id, configuration.to_string().as_bytes());
-        let gone = if accepted { old } else { root };
         if accepted {
             self.filters[index].root = root;
         }
-        let vm = &mut self.vms[vm];
-        vm.call("proxy_on_done", &[gone]);
-        vm.call("proxy_on_delete", &[gone]);
+        self.retired.push((vm, if accepted { old } else { root }));
         accepted
+    }
+
+    /// Ends root contexts that updates have replaced; they live until their last stream is over.
+    pub(super) fn retire(&mut self) {
+        for (vm, root) in self.retired.drain(..) {
+            self.vms[vm].call("proxy_on_done", &[root]);
+            self.vms[vm].call("proxy_on_delete", &[root]);
+        }
     }
 
     /// A new stream, of which no filter knows yet.
@@ -199,6 +205,18 @@ impl Gateway {
         };
         let Filter { vm, root, .. } = self.filters[0];
         self.vms[vm].call("proxy_on_http_call_response", &[root, call.token, 2, 0, 0]);
+    }
+
+    /// Lets an import fail from now on, or nothing any more, and counts the calls of imports anew.
+    pub(super) fn arm(&mut self, fault: Option<Fault>) {
+        let proxy = &mut *self.proxy.borrow_mut();
+        proxy.fault = fault;
+        proxy.called.clear();
+    }
+
+    /// How often each import was called since the last [`Gateway::arm`].
+    pub(super) fn called(&self) -> BTreeMap<&'static str, usize> {
+        self.proxy.borrow().called.clone()
     }
 
     /// Calls one filter out of turn, as no proxy does; returns its action.

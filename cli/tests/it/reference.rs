@@ -1,0 +1,113 @@
+//! Pages of `docs/reference` that follow from the code.
+
+use std::{collections::BTreeSet, fmt::Write, fs, path::Path};
+
+use airlock_cli::{arguments::Arguments, failure::Exit};
+use clap::CommandFactory;
+
+use crate::golden;
+
+const COMMANDS: &str = "\
+# The command line
+
+This page is made from the program itself: a test fails when they differ, and `UPDATE_GOLDEN=1 cargo nextest run -p
+airlock-cli` writes it anew.
+
+Results go to standard output, errors to standard error. With `--format json` both are one JSON document a line: a result
+with the members of its command, an error as `{\"error\":{\"message\":…}}`, with `file`, `path`, `line` and `column` where the
+error has a place in a file, and with `remedy` where one is known. `airlock up` prints a line when it listens, one for each
+call, and one when the policy has changed.
+
+";
+
+#[test]
+fn the_page_about_the_command_line_is_what_the_program_says() {
+    let mut page = COMMANDS.to_owned();
+    page += "## How a command ends\n\n| code | meaning |\n|---|---|\n";
+    for (exit, meaning) in Exit::ALL {
+        writeln!(page, "| {} | {meaning} |", exit as u8).unwrap();
+    }
+    let mut command = Arguments::command();
+    command.build();
+    describe(&mut command, "airlock", &mut page);
+    golden::compare("docs/reference/cli.md", &page);
+}
+
+fn describe(command: &mut clap::Command, name: &str, page: &mut String) {
+    write!(page, "\n## {name}\n\n```text\n").unwrap();
+    for line in command.render_long_help().to_string().trim_end().lines() {
+        writeln!(page, "{}", line.trim_end()).unwrap();
+    }
+    page.push_str("```\n");
+    for subcommand in command.get_subcommands_mut().filter(|subcommand| subcommand.get_name() != "help") {
+        let name = format!("{name} {}", subcommand.get_name());
+        describe(subcommand, &name, page);
+    }
+}
+
+/// Where the words are that refusals and verdicts give as their reason.
+const SOURCES: [&str; 5] = [
+    "crates/jose/src/error.rs",
+    "crates/mcp/src/error.rs",
+    "crates/mcp/src/transport.rs",
+    "crates/policy/src/decision.rs",
+    "filters",
+];
+
+/// Words of those files that look like reasons and are none.
+const OTHER_WORDS: [&str; 6] = [
+    "default_authority",
+    "default_clock_skew_seconds",
+    "default_interval_ms",
+    "default_path",
+    "plugin_root_id",
+    "snake_case",
+];
+
+/// Reasons of one word, which nothing tells from other words.
+const ONE_WORD: [&str; 2] = ["observed", "unconfigured"];
+
+#[test]
+fn the_page_about_reasons_has_each_reason_of_the_code_and_no_other() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut words = BTreeSet::new();
+    SOURCES.iter().for_each(|source| collect(&root.join(source), &mut words));
+    let is_reason = |word: &String| match word.contains('_') {
+        true => !OTHER_WORDS.contains(&word.as_str()),
+        false => ONE_WORD.contains(&word.as_str()),
+    };
+    let reasons: BTreeSet<_> = words.iter().filter(|word| is_reason(word)).cloned().collect();
+    let page = fs::read_to_string(root.join("docs/reference/reasons.md")).unwrap();
+    let described: BTreeSet<_> = page
+        .lines()
+        .filter_map(|line| Some(line.strip_prefix("| `")?.split_once('`')?.0.to_owned()))
+        .collect();
+    let missing: Vec<_> = reasons.difference(&described).collect();
+    let stale: Vec<_> = described.difference(&reasons).collect();
+    assert!(
+        missing.is_empty() && stale.is_empty(),
+        "not on the page: {missing:?}; not in the code: {stale:?}"
+    );
+    assert!(OTHER_WORDS.iter().all(|word| words.contains(*word)), "a word is no longer in the code");
+}
+
+/// Adds every string of lower-case words joined by underscores that stands in a source file before its tests.
+fn collect(path: &Path, words: &mut BTreeSet<String>) {
+    if path.is_dir() {
+        for entry in fs::read_dir(path).unwrap() {
+            let path = entry.unwrap().path();
+            if !path.ends_with("tests") && !path.ends_with("benches") && !path.ends_with("examples") {
+                collect(&path, words);
+            }
+        }
+    } else if path.extension().is_some_and(|extension| extension == "rs") {
+        let text = fs::read_to_string(path).unwrap();
+        let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+        words.extend(code.split('"').filter(|text| is_word(text)).map(str::to_owned));
+    }
+}
+
+fn is_word(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_lowercase())
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+}
