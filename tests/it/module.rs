@@ -48,7 +48,8 @@ fn shipped(root: &str) -> Value {
 /// The shipped configuration with keys of which the test has the other half, and a tool that writes.
 fn configuration(root: &str) -> Value {
     let mut value = shipped(root);
-    let (identity, policy) = if root == "airlock" { ("/identity/issuers/0", "/policy") } else { ("/issuers/0", "") };
+    let (identity, policy) =
+        if root == "airlock" { ("/identity/issuers/0", "/policy") } else { ("/issuers/0", "") };
     if let Some(issuer) = value.pointer_mut(identity) {
         issuer["algorithms"] = json!(["EdDSA"]);
         issuer["jwks"] = json!({"keys": [key().public_jwk()]});
@@ -81,7 +82,7 @@ fn chain(separate_vms: bool) -> Vec<(&'static str, Value)> {
 fn token(expires_at: u64) -> String {
     key().sign(&json!({
         "iss": "https://idp.example.com", "aud": "https://mcp.example.com/mcp", "sub": "ann", "client_id": "agent",
-        "scope": "mcp:read", "jti": "t-1", "iat": 1_700_000_000, "exp": expires_at,
+        "scope": "mcp:read", "jti": "t-1", "exp": expires_at,
     }))
 }
 

@@ -129,7 +129,7 @@ impl Call {
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let body = timeout(PATIENCE, response.into_body().collect()).await.expect("an end of the answer");
-        Answer { status, headers, body: body.map(|body| body.to_bytes()).unwrap_or_default() }
+        Answer { status, headers, body: body.expect("a whole answer").to_bytes() }
     }
 
     /// Sends it and waits for the answer's headers.

@@ -1,8 +1,24 @@
 //! A proxy in memory: runs a chain over a request and a response without Envoy, for tests, fuzzers and benchmarks.
 
-use std::collections::BTreeMap;
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
-use crate::{Chain, Directive, Headers, Host, HostError, Reply, Side};
+use crate::{Chain, Directive, Exchange, Headers, Host, HostError, Options, Reply, Side, Stage};
+
+/// A chain of `stages` on an exchange of its own, and that exchange.
+pub fn chain(stages: Vec<Box<dyn Stage>>, options: Options) -> (Chain, Rc<RefCell<Exchange>>) {
+    let exchange = Rc::default();
+    (Chain::new(stages.into(), Rc::clone(&exchange), options), exchange)
+}
+
+/// The headers of a POST that carries an MCP message.
+pub fn post() -> Headers {
+    Headers::from([
+        (":method", "POST"),
+        (":authority", "mcp.example.com"),
+        (":path", "/mcp"),
+        ("content-type", "application/json"),
+    ])
+}
 
 /// A [`Host`] whose headers, bodies and clock are plain fields.
 ///

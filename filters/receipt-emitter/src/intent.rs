@@ -43,11 +43,9 @@ impl Stage for ReceiptIntent {
     }
 
     fn request_body(&self, exchange: &mut Exchange, _host: &mut dyn Host) -> Result<(), Denial> {
-        // Without a policy the method says whether the call only reads.
-        if exchange.facts.evidence == Evidence::Queued
-            && exchange.facts.http_method == "POST"
-            && exchange.facts.verdict.is_none()
-        {
+        // Whoever reads the body anew must say anew what it means: without a policy the method decides here, and the
+        // record shows it.
+        if exchange.facts.http_method == "POST" {
             exchange.message()?;
         }
         Ok(())

@@ -74,7 +74,11 @@ fn a_configuration_that_is_wrong_is_refused_with_its_place() {
         ("airlock", with("/policy/rules/0/effect", "perhaps".into()), "policy.rules[0].effect: "),
         ("airlock", with("/mcp/limits/depth", (-1).into()), "mcp.limits.depth: "),
         ("tool-policy", b"{\"version\":2}".to_vec(), "tool-policy: version: "),
-        ("pii-redactor", b"{\"request\":{\"detect\":[\"shoe\"]}}".to_vec(), "pii-redactor: request.detect[0]: "),
+        (
+            "pii-redactor",
+            b"{\"request\":{\"detect\":[\"shoe\"]}}".to_vec(),
+            "pii-redactor: request.detect[0]: ",
+        ),
         ("mcp-parser", b"{\"limitz\":{}}".to_vec(), "mcp-parser: limitz: "),
     ] {
         gateway.proxy.borrow_mut().log.clear();

@@ -42,7 +42,10 @@ fn an_allowed_call_passes_without_personal_data_and_leaves_a_record() {
             let upstream = upstream.expect(arrangement);
             assert_whole(&upstream);
             assert_eq!(upstream.header("authorization"), None, "{arrangement}");
-            assert!(upstream.text().contains("write to ") && !upstream.text().contains(SECRET), "{arrangement}");
+            assert!(
+                upstream.text().contains("write to ") && !upstream.text().contains(SECRET),
+                "{arrangement}"
+            );
             assert_whole(&client);
             assert_eq!(client.header(":status"), Some("200"));
             assert!(client.text().contains("sent to ") && !client.text().contains(SECRET), "{arrangement}");
@@ -181,6 +184,10 @@ fn a_request_under_way_keeps_the_policy_that_it_began_with() {
 
         let calls = gateway.tick(100);
         let delivery: Value = serde_json::from_slice(&calls[0].body).unwrap();
-        assert_eq!(delivery["records"].as_array().map(Vec::len), Some(4), "{root}: the queue outlives updates");
+        assert_eq!(
+            delivery["records"].as_array().map(Vec::len),
+            Some(4),
+            "{root}: the queue outlives updates"
+        );
     }
 }

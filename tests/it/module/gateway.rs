@@ -86,7 +86,11 @@ impl Gateway {
     }
 
     /// Like [`Gateway::together`], and something fails from the start.
-    pub(super) fn start(filters: &[(&str, Value)], vm_of: impl Fn(usize) -> usize, fault: Option<Fault>) -> Self {
+    pub(super) fn start(
+        filters: &[(&str, Value)],
+        vm_of: impl Fn(usize) -> usize,
+        fault: Option<Fault>,
+    ) -> Self {
         let proxy = Rc::new(RefCell::new(Proxy::new(fault)));
         let mut gateway = Self { proxy, vms: Vec::new(), filters: Vec::new(), retired: Vec::new() };
         if filters.is_empty() {
@@ -200,7 +204,8 @@ impl Gateway {
     pub(super) fn answer(&mut self, status: &str) {
         let call = {
             let proxy = &mut *self.proxy.borrow_mut();
-            proxy.call_answer = vec![(b":status".to_vec(), status.as_bytes().to_vec()), (vec![0xff], vec![0xfe])];
+            proxy.call_answer =
+                vec![(b":status".to_vec(), status.as_bytes().to_vec()), (vec![0xff], vec![0xfe])];
             proxy.calls.remove(0)
         };
         let Filter { vm, root, .. } = self.filters[0];
@@ -220,7 +225,13 @@ impl Gateway {
     }
 
     /// Calls one filter out of turn, as no proxy does; returns its action.
-    pub(super) fn callback(&mut self, exchange: &mut Exchange, index: usize, name: &str, arguments: &[u32]) -> u32 {
+    pub(super) fn callback(
+        &mut self,
+        exchange: &mut Exchange,
+        index: usize,
+        name: &str,
+        arguments: &[u32],
+    ) -> u32 {
         let Filter { root_id, vm, root } = &exchange.filters[index];
         let vm = &mut self.vms[*vm];
         let context = match (exchange.contexts[index], name) {

@@ -2,9 +2,7 @@
 
 use std::{cell::RefCell, path::PathBuf, rc::Rc, sync::OnceLock};
 
-use wasmi::{
-    Caller, Engine, Error, Extern, ExternType, Instance, Linker, Memory, Module, Store, Val,
-};
+use wasmi::{Caller, Engine, Error, Extern, ExternType, Instance, Linker, Memory, Module, Store, Val};
 
 use super::proxy::{OFFERED, Proxy};
 
@@ -36,9 +34,7 @@ pub(super) fn bytes() -> Vec<u8> {
 /// The module, read and validated once in this process.
 pub(super) fn module() -> &'static Module {
     static MODULE: OnceLock<Module> = OnceLock::new();
-    MODULE.get_or_init(|| {
-        Module::new(&Engine::default(), bytes()).expect("the module is valid")
-    })
+    MODULE.get_or_init(|| Module::new(&Engine::default(), bytes()).expect("the module is valid"))
 }
 
 /// Every import of the module, each known by name, led to [`Proxy::serve`].
@@ -71,7 +67,8 @@ fn serve(caller: Caller<'_, Shared>, name: &'static str, arguments: &[u32]) -> R
         return Err(Error::new("the module exits"));
     }
     let proxy = Rc::clone(caller.data());
-    let memory = caller.get_export("memory").and_then(Extern::into_memory).expect("the module exports its memory");
+    let memory =
+        caller.get_export("memory").and_then(Extern::into_memory).expect("the module exports its memory");
     let mut proxy = proxy.borrow_mut();
     match proxy.fault(name) {
         Some(status) => Ok(status),
@@ -83,7 +80,8 @@ impl Vm {
     /// A new instance of the module that talks to `proxy`.
     pub(super) fn start(proxy: &Shared) -> Self {
         let mut store = Store::new(module().engine(), Rc::clone(proxy));
-        let instance = linker().instantiate_and_start(&mut store, module()).expect("the module can be instantiated");
+        let instance =
+            linker().instantiate_and_start(&mut store, module()).expect("the module can be instantiated");
         let mut vm = Self { store, instance, next_context: 1 };
         vm.call("_initialize", &[]);
         vm
@@ -99,7 +97,8 @@ impl Vm {
 
     /// Calls the module. A trap is the end of the test: no input whatsoever may bring one about.
     pub(super) fn call(&mut self, callback: &str, arguments: &[u32]) -> u32 {
-        let function = self.instance.get_func(&self.store, callback).expect("the module exports the callback");
+        let function =
+            self.instance.get_func(&self.store, callback).expect("the module exports the callback");
         let arguments: Vec<Val> = arguments.iter().map(|argument| Val::I32(argument.cast_signed())).collect();
         let mut results = vec![Val::I32(0); function.ty(&self.store).results().len()];
         if let Err(error) = function.call(&mut self.store, &arguments, &mut results) {
@@ -129,7 +128,8 @@ impl Guest<'_> {
     pub(super) fn give(&mut self, bytes: &[u8], at: u32, size: u32) {
         let mut place = 0;
         if !bytes.is_empty() {
-            let allocate = self.caller.get_export("proxy_on_memory_allocate").and_then(Extern::into_func).unwrap();
+            let allocate =
+                self.caller.get_export("proxy_on_memory_allocate").and_then(Extern::into_func).unwrap();
             let mut results = [Val::I32(0)];
             let wanted = [Val::I32(i32::try_from(bytes.len()).unwrap())];
             allocate.call(&mut self.caller, &wanted, &mut results).expect("the module gives memory");

@@ -36,7 +36,8 @@ fn no_message_ends_the_vm() {
         Message { pieces: vec![Vec::new()], ..call("echo") }.trailing(),
         Message { pieces: vec![vec![0xff; 3_000]], ..call("echo") },
         Message { pieces: vec![deep.as_bytes().to_vec()], ..call("echo") },
-        Message { pieces: vec![b"{}".to_vec()], ..anonymous("echo") }.with("content-length", "18446744073709551616"),
+        Message { pieces: vec![b"{}".to_vec()], ..anonymous("echo") }
+            .with("content-length", "18446744073709551616"),
         post("").with("authorization", "Bearer").with("authorization", "Bearer \u{0}..\u{ff}"),
         call("echo").with("content-length", "99999999999"),
     ];
@@ -46,9 +47,12 @@ fn no_message_ends_the_vm() {
         Message { pieces: vec![vec![0xff; 5]], ..answer() },
         Message { pieces: vec![Vec::new(), Vec::new()], ..answer() }.trailing(),
         Message { pieces: vec![deep.as_bytes().to_vec()], ..answer() },
-        Message { pieces: vec![b"data: \xff\n\ndata: {\n\n\r\r:".to_vec(), b"\n".to_vec()], ..Message::default() }
-            .with(":status", "\u{e9}")
-            .with("content-type", "text/event-stream"),
+        Message {
+            pieces: vec![b"data: \xff\n\ndata: {\n\n\r\r:".to_vec(), b"\n".to_vec()],
+            ..Message::default()
+        }
+        .with(":status", "\u{e9}")
+        .with("content-type", "text/event-stream"),
     ];
     for (name, mut gateway) in gateways() {
         for request in &requests {
