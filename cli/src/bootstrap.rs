@@ -35,7 +35,9 @@ impl Upstream {
     /// A [`Failure`] that says what a URL looks like.
     pub fn parse(url: &str) -> Result<Self, Failure> {
         let refused = |what: &str| {
-            Failure::new(Exit::Usage, format!("`{url}` is not the URL of an MCP server: {what}"))
+            // A URL with credentials is not repeated.
+            let quoted = if url.contains('@') { "this".to_owned() } else { format!("`{url}`") };
+            Failure::new(Exit::Usage, format!("{quoted} is not the URL of an MCP server: {what}"))
                 .remedy("write it like `http://127.0.0.1:3001/mcp`")
         };
         let uri: ureq::http::Uri = url.parse().map_err(|_| refused("it cannot be read"))?;
@@ -55,13 +57,8 @@ impl Upstream {
         let names_port = authority.as_str().len() > authority.host().len();
         let port = match authority.port_u16() {
             Some(port) if port > 0 => port,
-            None if !names_port => {
-                if tls {
-                    443
-                } else {
-                    80
-                }
-            }
+            None if !names_port && tls => 443,
+            None if !names_port => 80,
             _ => return Err(refused("its port is not between 1 and 65535")),
         };
         Ok(Self { tls, host, port, path: uri.path().to_owned() })

@@ -1,4 +1,4 @@
-use airlock_receipt::{Effect, Record};
+use airlock_receipt::{Code, Effect, Name, Record};
 
 /// One line about a call, as `airlock up` prints it.
 pub fn line(record: &Record) -> String {
@@ -8,25 +8,20 @@ pub fn line(record: &Record) -> String {
         (Some(method), None) => method.to_string(),
         (None, _) => record.what.http_method.to_string(),
     };
-    let decision = match (record.decision.effect, record.decision.would_deny.first()) {
-        (Effect::Deny, _) => "deny  ",
-        (Effect::Allow, Some(_)) => "would deny",
-        (Effect::Allow, None) => "allow ",
-    };
-    let reasons: Vec<String> = match record.decision.would_deny.as_slice() {
-        [] => vec![reason(
-            record.decision.reason.as_str(),
-            record.decision.rule.as_ref().map(|rule| rule.as_str()),
-        )],
-        observed => observed
-            .iter()
-            .map(|verdict| reason(verdict.reason.as_str(), verdict.rule.as_ref().map(|rule| rule.as_str())))
-            .collect(),
+    let verdict = &record.decision;
+    let (decision, reasons) = match (verdict.effect, verdict.would_deny.as_slice()) {
+        (Effect::Allow, would_deny @ [_, ..]) => {
+            let reasons = would_deny.iter().map(|denial| reason(&denial.reason, denial.rule.as_ref()));
+            ("would deny", reasons.collect::<Vec<_>>().join(", "))
+        }
+        (effect, _) => {
+            let decision = if effect == Effect::Deny { "deny  " } else { "allow " };
+            (decision, reason(&verdict.reason, verdict.rule.as_ref()))
+        }
     };
     let status = record.outcome.status.map_or("-".to_owned(), |status| status.to_string());
     let milliseconds = record.duration_us.value() / 1_000;
-    let mut line =
-        format!("{decision} {status:>3} {milliseconds:>5} ms  {who}  {what}  ({})", reasons.join(", "));
+    let mut line = format!("{decision} {status:>3} {milliseconds:>5} ms  {who}  {what}  ({reasons})");
     for (class, count) in &record.findings {
         let found = count.request.value() + count.response.value();
         line.push_str(&format!("  {class}: {found}"));
@@ -34,9 +29,9 @@ pub fn line(record: &Record) -> String {
     line
 }
 
-fn reason(code: &str, rule: Option<&str>) -> String {
+fn reason(code: &Code, rule: Option<&Name<128>>) -> String {
     match rule {
         Some(rule) => format!("{code}: {rule}"),
-        None => code.to_owned(),
+        None => code.to_string(),
     }
 }

@@ -4,6 +4,11 @@ use serde_json::Value;
 
 use crate::{arguments::Format, failure::Failure};
 
+/// A number of things, such as `1 receipt` or `2 receipts`.
+pub fn counted(number: u64, thing: &str) -> String {
+    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
+}
+
 /// Where results and errors go: each in the form for people or in the one for programs.
 #[derive(Clone, Copy, Debug)]
 pub struct Console {

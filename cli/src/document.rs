@@ -9,7 +9,7 @@ use serde::{
     de::{MapAccess, SeqAccess, Visitor},
 };
 use serde_json::{Map, Number, Value};
-use serde_saphyr::{Location, Spanned};
+use serde_saphyr::{Location, MessageFormatter, Spanned, UserMessageFormatter};
 
 use crate::failure::{Exit, Failure, Place};
 
@@ -64,11 +64,9 @@ impl Document {
             Ok(root) => Ok(Self { file: file.to_owned(), root: Node::from(root), source }),
             Err(error) => {
                 let position = error.location().and_then(position);
-                let message = error.without_snippet().to_string();
-                // The place is shown beside it.
-                let message = message.lines().next().unwrap_or_default();
-                let message =
-                    message.rsplit_once(" at line ").map_or(message, |(message, _)| message).to_owned();
+                // Without the place, which is shown beside it, and in words for people who write YAML.
+                let message = UserMessageFormatter.format_message(error.without_snippet()).into_owned();
+                let message = message.lines().next().unwrap_or_default().to_owned();
                 let place = Place { file: file.to_owned(), source, position, path: String::new() };
                 Err(Failure { place: Some(Box::new(place)), ..Failure::new(Exit::BadInput, message) })
             }

@@ -73,9 +73,10 @@ pub fn usage(error: &clap::Error, arguments: impl Iterator<Item = OsString>) -> 
     let text = error.to_string();
     let (message, rest) = text.split_once("\n\n").unwrap_or((&text, ""));
     let mut failure = Failure::new(Exit::Usage, message.strip_prefix("error: ").unwrap_or(message).trim());
-    let lines = message.lines().chain(rest.lines());
-    if let Some(usage) = lines.map(str::trim).find(|line| line.starts_with("Usage: ")) {
-        failure = failure.remedy(usage);
+    let mut lines = rest.lines().map(str::trim).filter(|line| !line.is_empty());
+    let usage = lines.clone().find(|line| line.starts_with("Usage: "));
+    if let Some(remedy) = usage.or_else(|| lines.next_back()) {
+        failure = failure.remedy(remedy);
     }
     Console::new(Format::Json).fail(&failure);
     ExitCode::from(code)

@@ -3,7 +3,7 @@ use serde_json::json;
 
 use crate::{
     arguments::Policy,
-    console::Console,
+    console::{Console, counted},
     document::Document,
     failure::{Exit, Failure},
 };
@@ -33,7 +33,8 @@ pub fn run(command: &Policy, console: Console) -> Result<Exit, Failure> {
         );
     }
     let rules = policy.document().rules.len();
-    lines.push(format!("{}: valid, {rules} rules, {} warnings", file.display(), warnings.len()));
+    let found = counted(warnings.len() as u64, "warning");
+    lines.push(format!("{}: valid, {}, {found}", file.display(), counted(rules as u64, "rule")));
     lines.push(format!("digest {}", policy.digest()));
     let json = json!({
         "valid": true,

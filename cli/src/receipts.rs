@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::{
     arguments::Receipts,
-    console::Console,
+    console::{Console, counted},
     failure::{Exit, Failure},
     state::State,
     verify::keys_beside,
@@ -44,7 +44,8 @@ pub fn run(command: &Receipts, console: Console) -> Result<Exit, Failure> {
     // The keys first: a bundle that is there can be verified.
     replace(&keys, |output| output.write_all(jwks.as_bytes()))?;
     let count = replace(file, |output| store.export(output).map_err(io::Error::other))?;
-    let text = format!("{count} receipts in {}, public keys in {}", file.display(), keys.display());
+    let text =
+        format!("{} in {}, public keys in {}", counted(count, "receipt"), file.display(), keys.display());
     let json = json!({ "receipts": count, "bundle": file.to_string_lossy(), "keys": keys.to_string_lossy() });
     console.print(&text, &json);
     Ok(Exit::Success)

@@ -75,6 +75,8 @@ pub async fn up(arguments: &Up, console: Console) -> Result<Exit, Failure> {
     };
     let (mut envoy, address) = tokio::select! {
         () = &mut interrupted => {
+            let _ = stop_signer.send(());
+            let _ = serving.await;
             run.remove();
             return Ok(Exit::Success);
         }

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::{
     arguments::Verify,
-    console::Console,
+    console::{Console, counted},
     failure::{Exit, Failure},
     receipts,
 };
@@ -90,7 +90,7 @@ fn text(arguments: &Verify, keys: &Path, report: &Report) -> String {
         .collect();
     let hidden = report.problem_count.saturating_sub(lines.len().try_into().unwrap_or(u64::MAX));
     if hidden > 0 {
-        lines.push(format!("and {hidden} more problems"));
+        lines.push(format!("and {}", counted(hidden, "more problem")));
     }
     if arguments.keys.is_none() {
         // Whoever changed the receipts could have changed these too.
@@ -100,9 +100,8 @@ fn text(arguments: &Verify, keys: &Path, report: &Report) -> String {
         ));
     }
     let verdict = if report.is_valid() { "valid" } else { "NOT VALID" };
-    let (receipts, sessions) = (report.receipts, report.sessions);
-    lines
-        .push(format!("{}: {verdict}, {receipts} receipts in {sessions} sessions", arguments.file.display()));
+    let (receipts, sessions) = (counted(report.receipts, "receipt"), counted(report.sessions, "session"));
+    lines.push(format!("{}: {verdict}, {receipts} in {sessions}", arguments.file.display()));
     lines.join("\n")
 }
 

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::{command::Place, golden};
 
-fn record(session: &str, number: u64) -> Record {
+pub(crate) fn record(session: &str, number: u64) -> Record {
     let record = json!({
         "id": format!("{number:032x}"),
         "gateway": "edge-1",

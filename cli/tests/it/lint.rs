@@ -79,3 +79,27 @@ fn the_policies_that_are_shipped_pass() {
         assert_eq!(place.run(&["policy", "lint", &file]).exit, 0, "{name}");
     }
 }
+
+#[test]
+fn the_policy_in_the_guide_is_one_and_its_error_is_shown_as_it_is() {
+    let guide = format!("{}/../docs/guides/security.md", env!("CARGO_MANIFEST_DIR"));
+    let guide = std::fs::read_to_string(guide).unwrap();
+    let policy =
+        guide.split("```yaml tool-policy\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let place = Place::new();
+    place.write("policy.yaml", policy);
+    let ended = place.run(&["policy", "lint", "policy.yaml"]);
+    assert!(
+        ended.exit == 0 && ended.output.contains("3 rules, 0 warnings"),
+        "{}{}",
+        ended.output,
+        ended.errors
+    );
+
+    place.write("policy.yaml", policy.replace("effect: deny", "effect: denny"));
+    let shown = format!(
+        "$ airlock policy lint policy.yaml\n{}```",
+        place.run(&["policy", "lint", "policy.yaml"]).errors
+    );
+    assert!(guide.contains(&shown), "{shown}");
+}

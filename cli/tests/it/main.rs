@@ -7,6 +7,7 @@
     reason = "a test that cannot go on stops"
 )]
 
+mod calls;
 mod command;
 mod evidence;
 mod golden;

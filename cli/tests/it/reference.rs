@@ -1,6 +1,11 @@
 //! Pages of `docs/reference` that follow from the code.
 
-use std::{collections::BTreeSet, fmt::Write, fs, path::Path};
+use std::{
+    collections::BTreeSet,
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use airlock_cli::{arguments::Arguments, failure::Exit};
 use clap::CommandFactory;
@@ -96,13 +101,13 @@ fn collect(path: &Path, words: &mut BTreeSet<String>) {
     if path.is_dir() {
         for entry in fs::read_dir(path).unwrap() {
             let path = entry.unwrap().path();
-            if !path.ends_with("tests") && !path.ends_with("benches") && !path.ends_with("examples") {
+            if !["tests", "tests.rs", "benches", "examples"].iter().any(|name| path.ends_with(name)) {
                 collect(&path, words);
             }
         }
     } else if path.extension().is_some_and(|extension| extension == "rs") {
         let text = fs::read_to_string(path).unwrap();
-        let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
         words.extend(code.split('"').filter(|text| is_word(text)).map(str::to_owned));
     }
 }
@@ -110,4 +115,59 @@ fn collect(path: &Path, words: &mut BTreeSet<String>) {
 fn is_word(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_lowercase())
         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+}
+
+#[test]
+fn links_between_pages_lead_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut pages =
+        ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"].map(|page| root.join(page)).to_vec();
+    gather_pages(&root.join("docs"), &mut pages);
+    let mut broken = Vec::new();
+    let mut links = 0;
+    for page in &pages {
+        let text = fs::read_to_string(page).unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.starts_with("http") {
+                continue;
+            }
+            links += 1;
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
+            let leads = match anchor {
+                "" => target.exists(),
+                anchor => fs::read_to_string(&target).is_ok_and(|text| headings(&text).contains(anchor)),
+            };
+            if !leads {
+                broken.push(format!("{}: {link}", page.strip_prefix(root).unwrap().display()));
+            }
+        }
+    }
+    assert!(links > 50, "the links of the documentation are found");
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+fn gather_pages(directory: &Path, pages: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            gather_pages(&path, pages);
+        } else if path.extension().is_some_and(|extension| extension == "md") {
+            pages.push(path);
+        }
+    }
+}
+
+/// Anchors of a page's headings, as GitHub makes them.
+fn headings(text: &str) -> BTreeSet<String> {
+    let headings = text
+        .lines()
+        .filter_map(|line| line.strip_prefix('#'))
+        .map(|line| line.trim_start_matches('#').trim());
+    headings
+        .map(|heading| {
+            let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+            kept.collect::<String>().to_lowercase().replace(' ', "-")
+        })
+        .collect()
 }

@@ -4,6 +4,7 @@
 //! them from the proxy's callbacks. Everything that decides is in the stages; everything here is plumbing that must
 //! not fail: see `hostcalls` for why the SDK's own wrappers are not used.
 
+mod json;
 mod plan;
 mod shared;
 mod structure;
@@ -21,6 +22,8 @@ pub use plan::{ConfigurationError, Delivery, Plan, Root, plan};
 pub use shared::{Joined, Link, OutOfSight, Slots};
 
 #[cfg(target_arch = "wasm32")]
-proxy_wasm::main! {{
-    proxy_wasm::set_root_context(|_| Box::<root::Filter>::default());
-}}
+mod entry {
+    proxy_wasm::main! {{
+        proxy_wasm::set_root_context(|_| Box::<crate::root::Filter>::default());
+    }}
+}

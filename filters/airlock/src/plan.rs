@@ -10,7 +10,7 @@ use airlock_tool_policy::ToolPolicy;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use crate::structure;
+use crate::{json, structure};
 
 pub use airlock_receipt_emitter::Delivery;
 
@@ -212,14 +212,14 @@ fn intent_mode(receipts: Option<&Value>) -> Result<IntentConfiguration, Configur
 /// Reads a configuration as the proxy hands it over: JSON (Istio, or a `StringValue`), or the bytes of a
 /// `google.protobuf.Struct`, in which Envoy keeps YAML that is written in its own configuration.
 fn object(configuration: &[u8]) -> Result<Map<String, Value>, ConfigurationError> {
-    let json = match serde_json::from_slice(configuration) {
+    let problem = match json::decode(configuration) {
         Ok(Value::Object(document)) => return Ok(document),
         Ok(_) => return Err(wrong("", "the configuration must be an object".to_owned())),
-        Err(error) => error,
+        Err(problem) => problem,
     };
     structure::decode(configuration).ok_or_else(|| {
         let remedy = "write it as `google.protobuf.Struct`, or as JSON in a `google.protobuf.StringValue`";
-        wrong("", format!("the configuration is not JSON ({json}): {remedy}"))
+        wrong("", format!("the configuration is not JSON ({problem}): {remedy}"))
     })
 }
 
@@ -240,5 +240,150 @@ fn join(outer: &str, inner: &str) -> String {
         ("", inner) => inner.to_owned(),
         (outer, "") => outer.to_owned(),
         (outer, inner) => format!("{outer}.{inner}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use airlock_receipt_emitter::QueueLimits;
+    use serde_json::json;
+
+    use super::*;
+
+    fn document() -> Value {
+        let key = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+        json!({
+            "proxy": {"hold_headers": false, "separate_vms": true, "limits": {"request_bytes": 7}},
+            "receipts": {"gateway": "edge-1", "signer": {"cluster": "signer"}, "digests": {"plain": true}},
+            "identity": {"issuers": [{
+                "issuer": "https://issuer.example.com", "audiences": ["https://mcp.example.com"],
+                "algorithms": ["EdDSA"], "jwks": {"keys": [{"kty": "OKP", "crv": "Ed25519", "x": key}]}
+            }]},
+            "mcp": {"request_trailers": "allow"},
+            "policy": {"version": 1, "servers": [{"name": "notes"}], "rules": []},
+            "redaction": {"request": {"detect": ["card"]}},
+        })
+    }
+
+    fn planned(root: Root, document: &Value) -> Result<Plan, ConfigurationError> {
+        plan(root, document.to_string().as_bytes(), &Rc::default())
+    }
+
+    /// The document with the value at `pointer` set.
+    fn with(pointer: &str, value: Value) -> Value {
+        let mut document = document();
+        let (parent, name) = pointer.rsplit_once('/').unwrap();
+        let parent = document.pointer_mut(parent).unwrap();
+        match name.parse::<usize>() {
+            Ok(index) => parent[index] = value,
+            Err(_) => parent[name] = value,
+        }
+        document
+    }
+
+    #[test]
+    fn the_whole_chain_is_all_stages_of_one_filter() {
+        let plan = planned(Root::Airlock, &document()).unwrap();
+        assert_eq!(plan.stages.len(), 6);
+        assert!(!plan.options.hold_headers && plan.separate_vms);
+        assert_eq!(plan.options.limits, Limits { request_bytes: 7, ..Limits::default() });
+        assert_eq!(plan.delivery.unwrap().cluster, "signer");
+    }
+
+    #[test]
+    fn every_section_is_the_configuration_of_its_own_root() {
+        let sections = [
+            (Root::ReceiptEmitter, "receipts"),
+            (Root::TokenValidator, "identity"),
+            (Root::McpParser, "mcp"),
+            (Root::ToolPolicy, "policy"),
+            (Root::PiiRedactor, "redaction"),
+        ];
+        for (root, name) in sections {
+            let plan = planned(root, &document()[name]).unwrap();
+            assert_eq!((plan.stages.len(), plan.options), (1, Options::default()), "{name}");
+            assert_eq!(plan.delivery.is_some(), root == Root::ReceiptEmitter, "{name}");
+            let mut in_proxy = document()[name].clone();
+            in_proxy["proxy"] = json!({"hold_headers": false});
+            assert!(!planned(root, &in_proxy).unwrap().options.hold_headers, "{name}");
+        }
+        assert!(planned(Root::ReceiptIntent, &json!({"mode": "observe"})).is_ok());
+        for root in Root::ALL {
+            assert_eq!(Root::of(root.id()), Some(root));
+        }
+        assert_eq!(Root::of("Airlock"), None);
+    }
+
+    #[test]
+    fn the_guard_at_the_end_enforces_as_the_receipts_do() {
+        use airlock_pipeline::Mode;
+        for (mode, expected) in [("enforce", Mode::Enforce), ("observe", Mode::Observe)] {
+            let plan = planned(Root::Airlock, &with("/receipts/mode", json!(mode))).unwrap();
+            let ends = [plan.stages.first().unwrap().mode(), plan.stages.last().unwrap().mode()];
+            assert_eq!(ends, [expected, expected]);
+        }
+    }
+
+    #[test]
+    fn errors_name_the_place() {
+        let cases = [
+            ("/proxy/hold", json!(true), "proxy.hold: unknown field `hold`"),
+            ("/proxy/limits/request_bytes", json!(-1), "proxy.limits.request_bytes: invalid value"),
+            ("/receipts/mode", json!("off"), "receipts.mode: unknown variant `off`"),
+            ("/receipts/signer/cluster", json!(7), "receipts.signer.cluster: invalid type"),
+            ("/receipts/gateway", json!(""), "receipts: gateway: empty"),
+            ("/identity/issuers/0/audience", json!("x"), "identity.issuers[0].audience: unknown field"),
+            ("/identity/issuers/0/jwks", json!({}), "identity: issuers[0].jwks: "),
+            ("/mcp/limits", json!({"dept": 3}), "mcp.limits.dept: unknown field"),
+            ("/policy/servers/0/name", json!("A B"), "policy.servers[0].name: "),
+            ("/policy/rule", json!([]), "policy.rule: unknown field `rule`"),
+            (
+                "/redaction/request/detect/0",
+                json!("phone"),
+                "redaction.request.detect[0]: unknown variant `phone`",
+            ),
+            ("/polcy", json!({}), "polcy: unknown section"),
+        ];
+        for (pointer, value, expected) in cases {
+            let error = planned(Root::Airlock, &with(pointer, value)).err().unwrap().to_string();
+            assert!(error.starts_with(expected), "{pointer}: {error}");
+        }
+        for section in ["receipts", "identity", "policy"] {
+            let mut document = document();
+            document.as_object_mut().unwrap().remove(section);
+            let error = planned(Root::Airlock, &document).err().unwrap().to_string();
+            assert_eq!(error, format!("the section `{section}` is missing"));
+        }
+        let error = planned(Root::McpParser, &json!({"limits": {"depth": "x"}})).err().unwrap();
+        assert_eq!(error.path, "limits.depth");
+    }
+
+    #[test]
+    fn what_could_be_read_in_two_ways_is_refused() {
+        let cases: [(&[u8], &str); 4] = [
+            (br#"{"policy":{},"policy":{}}"#, "`policy` stands twice"),
+            (b"[]", "must be an object"),
+            (b"nonsense", "google.protobuf.Struct"),
+            (b"{} x", "trailing characters"),
+        ];
+        for (configuration, problem) in cases {
+            let error = plan(Root::Airlock, configuration, &Rc::default()).err().unwrap();
+            assert!(error.path.is_empty() && error.message.contains(problem), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_refused_configuration_changes_nothing() {
+        let queue = Rc::<RefCell<Queue>>::default();
+        queue.borrow_mut().push(b"{}".to_vec(), true);
+        let small = with("/receipts/queue", serde_json::json!({"records": 1}));
+        let mut refused = small.clone();
+        refused["policy"] = json!({});
+        assert!(plan(Root::Airlock, refused.to_string().as_bytes(), &queue).is_err());
+        assert!(!queue.borrow().is_full());
+        let accepted = plan(Root::Airlock, small.to_string().as_bytes(), &queue).unwrap();
+        assert!(queue.borrow().is_full());
+        let limits = QueueLimits { records: 1, ..QueueLimits::default() };
+        assert_eq!(accepted.delivery.unwrap().queue, limits);
     }
 }

@@ -96,10 +96,10 @@ impl Stream {
         let mut directive = if load(link, &mut exchange.borrow_mut().facts) {
             callback(chain)
         } else {
-            chain.refuse_request(&mut Proxy, &lost())
+            chain.refuse_request(&mut Proxy, lost())
         };
         if !share(link, &exchange.borrow().facts) && directive == Directive::Continue {
-            directive = chain.refuse_request(&mut Proxy, &lost());
+            directive = chain.refuse_request(&mut Proxy, lost());
         }
         action(directive)
     }

@@ -4,6 +4,9 @@
 //! Source: MCP specification, Transports, Streamable HTTP; JSON-RPC 2.0. The strictness beyond them (duplicate
 //! members, two header lines, trailers) exists because two readers could understand the same bytes differently.
 
+#[cfg(test)]
+mod tests;
+
 use airlock_mcp::{Limits, Message, transport};
 use airlock_pipeline::{Denial, Exchange, Headers, Host, Stage, publish};
 use serde::Deserialize;

@@ -1,6 +1,9 @@
 //! Personal data out of what leaves: the arguments of a call before the server sees them, the results before the
 //! client does, event by event where the server streams.
 
+#[cfg(test)]
+mod tests;
+
 use std::ops::Range;
 
 use airlock_mcp::{Kind, Limits, Message, parse, transport};

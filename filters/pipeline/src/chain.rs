@@ -2,7 +2,7 @@ use std::{cell::RefCell, rc::Rc};
 
 use serde::Deserialize;
 
-use crate::{Exchange, Host, Side, Stage, request::Request, response::Answer, turn::Turn};
+use crate::{Denial, Exchange, Host, Side, Stage, request::Request, response::Answer, turn::Turn};
 
 /// What the proxy has to do after a callback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +80,11 @@ impl Chain {
     /// The request's trailers have come: the body ended without saying so.
     pub fn request_trailers(&mut self, host: &mut dyn Host) -> Directive {
         self.turn(host, |chain, turn| chain.request.trailers(turn))
+    }
+
+    /// Refuses the request for a reason that lies outside of the stages; once is enough.
+    pub fn refuse_request(&mut self, host: &mut dyn Host, denial: Denial) -> Directive {
+        self.turn(host, |chain, turn| chain.request.refuse(turn, denial))
     }
 
     /// The response's headers have come, the server's or a reply's.

@@ -1,5 +1,5 @@
 use crate::{
-    Denial, Directive, Facts, Headers, Host, Side,
+    Denial, Directive, Facts, Headers, Host, HostError, Side,
     denial::rpc,
     turn::{Readers, Turn},
 };
@@ -34,8 +34,20 @@ impl Request {
         if facts.id.is_empty() {
             open(facts, &turn.exchange.request_headers, turn.host);
         }
-        let verdict = self.on_headers(turn, end_of_stream);
+        // Every request has headers: where the proxy does not hand them over nothing can be judged.
+        let verdict = if turn.exchange.request_headers == Headers::default() {
+            Err(HostError.into())
+        } else {
+            self.on_headers(turn, end_of_stream)
+        };
         self.settle(turn, verdict)
+    }
+
+    pub(crate) fn refuse(&mut self, turn: &mut Turn<'_>, denial: Denial) -> Directive {
+        match self {
+            Self::Refused | Self::Stuck => Directive::Pause,
+            Self::Streaming | Self::Gathering { .. } | Self::Released => self.settle(turn, Err(denial)),
+        }
     }
 
     fn on_headers(&mut self, turn: &mut Turn<'_>, end_of_stream: bool) -> Result<Directive, Denial> {

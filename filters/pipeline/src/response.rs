@@ -168,7 +168,7 @@ impl Answer {
     /// A piece of an event stream: complete events go on, the rest waits for its end. What has no end is dropped.
     fn stream(&mut self, turn: &mut Turn<'_>, size: usize) -> Directive {
         let Self::Streaming(splitter) = self else { return Directive::Pause };
-        let mut sent = Vec::with_capacity(size);
+        let mut sent = Vec::new();
         let outcome = turn
             .body(Side::Response, size)
             .and_then(|piece| search_events(turn, splitter, &piece, &mut sent).map(|()| piece));

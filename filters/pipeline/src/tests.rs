@@ -20,6 +20,15 @@ const SECRET: &str = r#"{"jsonrpc":"2.0","id":7,"method":"ping","params":{"say":
 const CENSORED: &str = r#"{"jsonrpc":"2.0","id":7,"method":"ping","params":{"say":"(removed)"}}"#;
 const FORBIDDEN: &str = r#"{"jsonrpc":"2.0","id":7,"method":"ping","params":{"say":"forbidden"}}"#;
 
+/// A body as it arrives.
+type Pieces<'a> = &'a [&'a [u8]];
+
+/// Header lines.
+type Lines<'a> = &'a [(&'a str, &'a str)];
+
+/// Reason codes that are to be noted.
+type Reasons<'a> = &'a [&'a str];
+
 /// Replaces `secret` and refuses `forbidden`, in both directions.
 #[derive(Default)]
 struct Censor {

@@ -116,10 +116,14 @@ impl Stage for ReceiptEmitter {
         let request = exchange.request_digest.take().map(Digester::finish);
         let response = exchange.response_digest.take().map(Digester::finish);
         let digests = record::Digests { request, response };
-        let record =
-            record::record(self.gateway.clone(), self.mode, &exchange.facts, digests, host.now_micros(), |text| {
-                self.digest(text.as_bytes())
-            });
+        let record = record::record(
+            self.gateway.clone(),
+            self.mode,
+            &exchange.facts,
+            digests,
+            host.now_micros(),
+            |text| self.digest(text.as_bytes()),
+        );
         if let Ok(json) = serde_json::to_vec(&record) {
             // A stage that only observes lets calls through a full queue, which would grow without end.
             let refusal = exchange.facts.refusal.as_ref();

@@ -1,6 +1,9 @@
 //! Who calls: verifies the access token of a request (RFC 6750, RFC 9068) before anything of its body is read, and
 //! takes it out of what leaves for the server.
 
+#[cfg(test)]
+mod tests;
+
 use airlock_jose::{Algorithm, Claims, KeySet, TrustedIssuer, Verifier};
 use airlock_pipeline::{Caller, Denial, Exchange, Host, Mode, Side, Stage, publish, rpc};
 use serde::Deserialize;

@@ -1,5 +1,8 @@
 //! May this caller do this, now: asks the policy about every call and refuses what it does not allow.
 
+#[cfg(test)]
+mod tests;
+
 use airlock_mcp::{Class, Kind, Message, transport};
 use airlock_pipeline::{Denial, Exchange, Host, Mode, Stage, Verdict, publish, rpc};
 use airlock_policy::{Call, Caller, Decision, Effect, Policy, Reason, Target};
@@ -34,7 +37,7 @@ impl ToolPolicy {
                     scopes: claims.map(|claims| claims.scopes.as_slice()).unwrap_or_default(),
                     groups: claims.map(|claims| claims.groups.as_slice()).unwrap_or_default(),
                 },
-                target: target.clone(),
+                target: *target,
             })
         };
         let allowed = decision.effect == Effect::Allow;

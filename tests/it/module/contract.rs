@@ -32,7 +32,7 @@ fn the_module_is_one_that_envoy_loads() {
     }
     for import in host::module().imports() {
         let import = (import.module(), import.name());
-        assert!(OFFERED.contains(&import), "Envoy does not offer {import:?}");
+        assert!(OFFERED.contains(&import), "{import:?} is not among what a proxy has to offer");
     }
     let size = host::bytes().len();
     assert!(size <= BUDGET_BYTES, "{size} bytes are more than {BUDGET_BYTES}");

@@ -13,7 +13,7 @@ pub(super) const BAD_ARGUMENT: u32 = 2;
 pub(super) const INTERNAL_FAILURE: u32 = 10;
 const UNIMPLEMENTED: u32 = 12;
 
-/// What Envoy 1.40 offers to modules of ABI 0.2.1.
+/// Functions of ABI 0.2.1 and of WASI that Envoy offers, as far as this module may ever need them.
 pub(super) const OFFERED: [(&str, &str); 50] = [
     ("env", "proxy_add_header_map_value"),
     ("env", "proxy_call_foreign_function"),
