@@ -14,6 +14,7 @@ use airlock_pipeline::{Headers, HostError, Reply, Side};
 pub(crate) enum Buffer {
     RequestBody = 0,
     ResponseBody = 1,
+    CallResponseBody = 4,
     PluginConfiguration = 7,
 }
 

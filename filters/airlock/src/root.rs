@@ -5,6 +5,7 @@ use proxy_wasm::{
     traits::{Context, HttpContext, RootContext},
     types::ContextType,
 };
+use serde::Deserialize;
 
 use crate::{
     hostcalls::{self, Buffer, Level, Map},
@@ -13,6 +14,9 @@ use crate::{
     shared::Slots,
     stream::Stream,
 };
+
+/// As much as is read of a signer's answer, bytes.
+const ANSWER_BYTES: usize = 1 << 20;
 
 thread_local! {
     /// Exchanges under way in this VM. A VM is one thread, and statics outlive the root contexts that every change of
@@ -101,7 +105,7 @@ impl Filter {
 }
 
 impl Context for Filter {
-    fn on_http_call_response(&mut self, token: u32, _headers: usize, _body: usize, _trailers: usize) {
+    fn on_http_call_response(&mut self, token: u32, _headers: usize, body: usize, _trailers: usize) {
         // A failed call also has headers (a local 503 or 504): nothing but 200 is an acknowledgement.
         let status = hostcalls::headers(Map::CallResponse).unwrap_or_default();
         let acknowledged = status.text(":status") == Some("200");
@@ -111,6 +115,7 @@ impl Context for Filter {
         });
         self.report(change);
         if acknowledged {
+            report_rejected(body);
             self.deliver();
         }
     }
@@ -140,6 +145,30 @@ impl RootContext for Filter {
 
     fn get_type(&self) -> Option<ContextType> {
         Some(ContextType::HttpContext)
+    }
+}
+
+/// The part of the signer's answer that concerns an operator.
+#[derive(Deserialize)]
+struct Appended {
+    #[serde(default)]
+    rejected: Vec<Rejected>,
+}
+
+#[derive(Deserialize)]
+struct Rejected {
+    reason: String,
+}
+
+/// Says which records the signer will never take: a gateway and a signer of versions that do not fit together.
+fn report_rejected(size: usize) {
+    let answer = hostcalls::buffer(Buffer::CallResponseBody, size.min(ANSWER_BYTES)).unwrap_or_default();
+    let Ok(Appended { rejected }) = serde_json::from_slice(&answer) else { return };
+    if let Some(Rejected { reason }) = rejected.first() {
+        let count = rejected.len();
+        let message =
+            format!("airlock: the signer rejected {count} records for good, the first for `{reason}`");
+        hostcalls::log(Level::Error, &message);
     }
 }
 
