@@ -11,6 +11,7 @@ mod alone;
 mod calls;
 mod configurations;
 mod evidence;
+mod issuers;
 mod module;
 mod refused;
 mod sessions;

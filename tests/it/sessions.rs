@@ -29,9 +29,14 @@ fn demo_policy() -> Configuration {
     Configuration::default().with("/policy", policy)
 }
 
+fn address_of(url: &str) -> SocketAddr {
+    let address = url.strip_prefix("http://").and_then(|rest| rest.strip_suffix("/mcp"));
+    address.unwrap().parse().unwrap()
+}
+
 async fn clients_see_no_difference(shape: Shape) {
     let (_server, direct) = everything();
-    let address: SocketAddr = direct["http://".len()..].trim_end_matches("/mcp").parse().unwrap();
+    let address = address_of(&direct);
     let plain = Gateway::start(Shape::Plain, address, Configuration::default()).await;
     let guarded = Gateway::start(shape, address, demo_policy()).await;
     let token = Issuer::default().token("alice@example.com", "mcp:read");
@@ -47,7 +52,7 @@ async fn clients_see_no_difference(shape: Shape) {
 
 async fn clients_understand_refusals(shape: Shape) {
     let (_server, direct) = everything();
-    let address: SocketAddr = direct["http://".len()..].trim_end_matches("/mcp").parse().unwrap();
+    let address = address_of(&direct);
     let gateway = Gateway::start(shape, address, demo_policy()).await;
     let issuer = Issuer::default();
     let token = issuer.token("alice@example.com", "mcp:read");
@@ -92,7 +97,7 @@ async fn clients_understand_refusals_of_a_chain_of_filters() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_calls_in_the_readme_are_answered_as_it_says() {
     let (_server, direct) = everything();
-    let address: SocketAddr = direct["http://".len()..].trim_end_matches("/mcp").parse().unwrap();
+    let address = address_of(&direct);
     let gateway = Gateway::start(Shape::Whole, address, demo_policy()).await;
     let readme = read_to_string(repository().join("README.md")).unwrap();
     let blocks = readme.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap());
