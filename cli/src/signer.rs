@@ -7,7 +7,7 @@ use crate::{
     console::Console,
     failure::{Exit, Failure},
     interrupt::interrupted,
-    state::State,
+    state::{State, unusable_key},
 };
 
 /// Opens the signer of a state directory. Gateways must send `token`, if there is one.
@@ -16,7 +16,7 @@ use crate::{
 /// A [`Failure`] if the key or the database cannot be used.
 pub fn open(state: &State, token: Option<String>) -> Result<Running, Failure> {
     let unavailable = |error: String| Failure::new(Exit::Unavailable, error);
-    let key = load_or_create_key(&state.signing_key()).map_err(|error| unavailable(error.to_string()))?;
+    let key = load_or_create_key(&state.signing_key()).map_err(|error| unusable_key(&error))?;
     let store = Store::open(&state.receipts()).map_err(|error| unavailable(error.to_string()))?;
     let bearer_token = token
         .map(|token| {

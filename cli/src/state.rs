@@ -1,11 +1,7 @@
-use std::{
-    fs,
-    io::{self, Read, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
-    path::{Path, PathBuf},
-};
+use std::{fs, os::unix::fs::DirBuilderExt, path::PathBuf};
 
 use airlock_jose::issue;
+use airlock_signer::{KeyFileError, load_or_create_seed};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
@@ -19,9 +15,6 @@ pub const DEVELOPMENT_ISSUER: &str = "urn:airlock:development-issuer";
 
 /// `aud` of development tokens.
 pub const DEVELOPMENT_AUDIENCE: &str = "urn:airlock:development";
-
-/// Bytes of a secret.
-const SECRET_BYTES: usize = 32;
 
 /// The directory of this user's keys and receipts.
 #[derive(Clone, Debug)]
@@ -105,62 +98,18 @@ impl State {
     }
 
     /// Secret bytes that stay the same from call to call.
-    fn secret(&self, name: &str) -> Result<[u8; SECRET_BYTES], Failure> {
-        let path = self.path(name);
-        if let Some(secret) = read_secret(&path)? {
-            return Ok(secret);
-        }
-        create_secret(&path)?;
-        // Read back, because another process may have been faster: then its secret is the one that stays.
-        read_secret(&path)?
-            .ok_or_else(|| Failure::new(Exit::Unavailable, format!("`{}` has been removed", path.display())))
+    fn secret(&self, name: &str) -> Result<[u8; 32], Failure> {
+        load_or_create_seed(&self.path(name)).map_err(|error| unusable_key(&error))
     }
 }
 
-/// Reads a secret, if there is one.
-fn read_secret(path: &Path) -> Result<Option<[u8; SECRET_BYTES]>, Failure> {
-    let unreadable = |error: io::Error| Failure::own_file("read", path, &error);
-    let file = match fs::File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(unreadable(error)),
-    };
-    if file.metadata().map_err(unreadable)?.permissions().mode() & 0o077 != 0 {
-        let message = format!("others may access `{}`, so they may know the key", path.display());
-        return Err(Failure::new(Exit::Unavailable, message).remedy(format!(
-            "remove it and a new one is made, or keep it with `chmod 600 {}`",
-            path.display()
-        )));
+/// A key that cannot be read, made or kept secret.
+pub(crate) fn unusable_key(error: &KeyFileError) -> Failure {
+    let failure = Failure::new(Exit::Unavailable, error.to_string());
+    match error.remedy() {
+        Some(remedy) => failure.remedy(remedy),
+        None => failure,
     }
-    let mut bytes = Vec::new();
-    file.take(SECRET_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    let secret = bytes.try_into().map_err(|_| {
-        let message = format!("`{}` is not a key of {SECRET_BYTES} bytes", path.display());
-        Failure::new(Exit::Unavailable, message).remedy("remove it: a new one is made")
-    })?;
-    Ok(Some(secret))
-}
-
-/// Makes a secret that appears whole or not at all, and never in the place of one that is there.
-fn create_secret(path: &Path) -> Result<(), Failure> {
-    let mut random = [0; SECRET_BYTES + 8];
-    getrandom::fill(&mut random)
-        .map_err(|error| Failure::new(Exit::Unavailable, format!("no random bytes: {error}")))?;
-    let (secret, suffix) = random.split_at(SECRET_BYTES);
-    let temporary = path.with_extension(format!("{}.new", URL_SAFE_NO_PAD.encode(suffix)));
-    let written = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&temporary)
-        .and_then(|mut file| file.write_all(secret).and_then(|()| file.sync_all()))
-        // A link, not a rename: the first one to make the secret wins and nobody replaces it.
-        .and_then(|()| match fs::hard_link(&temporary, path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            linked => linked,
-        });
-    let _ = fs::remove_file(&temporary);
-    written.map_err(|error| Failure::own_file("write", path, &error))
 }
 
 fn default_directory() -> Option<PathBuf> {

@@ -1,4 +1,4 @@
-//! The signing key on disk: 32 random bytes that only their owner may read.
+//! Keys on disk: 32 random bytes that only their owner may access.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -10,11 +10,11 @@ use thiserror::Error;
 
 const SEED_BYTES: usize = 32;
 
-/// Why there is no signing key.
+/// Why there is no key.
 #[derive(Debug, Error)]
 pub enum KeyFileError {
     /// The file cannot be read or created.
-    #[error("cannot {action} the signing key `{path}`: {cause}")]
+    #[error("cannot {action} the key `{path}`: {cause}")]
     Io {
         /// What was tried.
         action: &'static str,
@@ -25,9 +25,7 @@ pub enum KeyFileError {
         cause: io::Error,
     },
     /// Others may read the file, so the key may be known to them.
-    #[error(
-        "the signing key `{path}` has mode {mode:04o}: others may access it, set it to 0600 (`chmod 600`)"
-    )]
+    #[error("others may access the key `{path}` (mode {mode:04o}), so they may know it")]
     Exposed {
         /// The key file.
         path: PathBuf,
@@ -35,27 +33,54 @@ pub enum KeyFileError {
         mode: u32,
     },
     /// Something else than a regular file.
-    #[error("the signing key `{path}` is not a regular file")]
+    #[error("the key `{path}` is not a regular file")]
     NotAFile {
         /// The key file.
         path: PathBuf,
     },
     /// Not the 32 bytes of a seed.
-    #[error("the signing key `{path}` is not a seed of {SEED_BYTES} bytes")]
+    #[error("`{path}` is not a key of {SEED_BYTES} bytes")]
     Malformed {
         /// The key file.
         path: PathBuf,
     },
     /// The operating system gave no random bytes.
-    #[error("the operating system gave no random bytes for a signing key")]
+    #[error("the operating system gave no random bytes for a key")]
     Random,
 }
 
-/// Reads the key from a file that only its owner may access.
+impl KeyFileError {
+    /// What a person can do about it, where there is something.
+    pub fn remedy(&self) -> Option<String> {
+        match self {
+            Self::Exposed { path, .. } => {
+                let path = path.display();
+                Some(format!("remove it and a new one is made, or keep it with `chmod 600 {path}`"))
+            }
+            Self::NotAFile { .. } | Self::Malformed { .. } => Some("remove it: a new one is made".to_owned()),
+            Self::Io { .. } | Self::Random => None,
+        }
+    }
+}
+
+/// Reads the signer's key from a file that only its owner may access.
 ///
 /// # Errors
 /// [`KeyFileError`] for a file that is missing, accessible to others, or no seed.
 pub fn load_key(path: &Path) -> Result<SigningKey, KeyFileError> {
+    SigningKey::from_seed(load_seed(path)?).map_err(|_| KeyFileError::Malformed { path: path.to_owned() })
+}
+
+/// Reads the signer's key, or creates one if there is no file.
+///
+/// # Errors
+/// [`KeyFileError`] as for [`load_key`], or if the file cannot be created.
+pub fn load_or_create_key(path: &Path) -> Result<SigningKey, KeyFileError> {
+    let seed = load_or_create_seed(path)?;
+    SigningKey::from_seed(seed).map_err(|_| KeyFileError::Malformed { path: path.to_owned() })
+}
+
+fn load_seed(path: &Path) -> Result<[u8; SEED_BYTES], KeyFileError> {
     let mut file = File::open(path).map_err(io_error("open", path))?;
     let metadata = file.metadata().map_err(io_error("inspect", path))?;
     if !metadata.is_file() {
@@ -65,24 +90,23 @@ pub fn load_key(path: &Path) -> Result<SigningKey, KeyFileError> {
     if mode & 0o077 != 0 {
         return Err(KeyFileError::Exposed { path: path.to_owned(), mode });
     }
-    let malformed = || KeyFileError::Malformed { path: path.to_owned() };
     if metadata.len() != SEED_BYTES as u64 {
-        return Err(malformed());
+        return Err(KeyFileError::Malformed { path: path.to_owned() });
     }
     let mut seed = [0; SEED_BYTES];
     file.read_exact(&mut seed).map_err(io_error("read", path))?;
-    SigningKey::from_seed(seed).map_err(|_| malformed())
+    Ok(seed)
 }
 
-/// Reads the key, or creates one if there is no file.
+/// Reads 32 secret bytes, or makes them if there is no file.
 ///
 /// The file appears complete or not at all, and never replaces a key: of several processes that start at once, one
 /// creates the key and all use it.
 ///
 /// # Errors
-/// [`KeyFileError`] as for [`load_key`], or if the file cannot be created.
-pub fn load_or_create_key(path: &Path) -> Result<SigningKey, KeyFileError> {
-    match load_key(path) {
+/// [`KeyFileError`] for a file that is accessible to others or of another size, or that cannot be created.
+pub fn load_or_create_seed(path: &Path) -> Result<[u8; SEED_BYTES], KeyFileError> {
+    match load_seed(path) {
         Err(KeyFileError::Io { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => {}
         other => return other,
     }
@@ -99,7 +123,8 @@ pub fn load_or_create_key(path: &Path) -> Result<SigningKey, KeyFileError> {
     written.map_err(io_error("create", path))?;
     removed.map_err(io_error("create", path))?;
     sync_directory(path).map_err(io_error("create", path))?;
-    load_key(path)
+    // Read back: another process may have been faster, and then its key is the one that stays.
+    load_seed(path)
 }
 
 fn write_durably(path: &Path, seed: &[u8]) -> io::Result<()> {

@@ -29,7 +29,7 @@ mod writer;
 pub use airlock_receipt::{KeySet, PublicKey, Record, SigningKey};
 
 pub use crate::append::{Appended, Rejection};
-pub use crate::key_file::{KeyFileError, load_key, load_or_create_key};
+pub use crate::key_file::{KeyFileError, load_key, load_or_create_key, load_or_create_seed};
 pub use crate::routes::{app, serve};
 pub use crate::state::{AppendError, Settings, StartError, State};
 pub use crate::store::{Page, Store, StoreError};
