@@ -12,6 +12,7 @@ mod calls;
 mod configurations;
 mod evidence;
 mod issuers;
+mod kill;
 mod module;
 mod refused;
 mod sessions;

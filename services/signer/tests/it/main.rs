@@ -1,4 +1,4 @@
-//! The signer from request to verified receipt: in process, and as a process that is killed.
+//! The signer from request to verified receipt.
 
 #![expect(
     clippy::unwrap_used,
@@ -7,7 +7,6 @@
 )]
 
 mod http;
-mod kill;
 mod sample;
 mod service;
 mod store;
