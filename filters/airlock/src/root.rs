@@ -166,6 +166,7 @@ fn report_rejected(size: usize) {
     let Ok(Appended { rejected }) = serde_json::from_slice(&answer) else { return };
     if let Some(Rejected { reason }) = rejected.first() {
         let count = rejected.len();
+        let reason: String = reason.chars().filter(|c| !c.is_control()).take(64).collect();
         let message =
             format!("airlock: the signer rejected {count} records for good, the first for `{reason}`");
         hostcalls::log(Level::Error, &message);

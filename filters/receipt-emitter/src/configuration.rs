@@ -81,6 +81,9 @@ fn default_interval_ms() -> u32 {
     100
 }
 
+/// Records that the signer takes in one delivery. More would be refused each time, and nothing would ever arrive.
+const MAX_BATCH: usize = 1_000;
+
 /// Where and how a queue is delivered.
 #[derive(Clone)]
 pub struct Delivery {
@@ -117,6 +120,9 @@ impl Delivery {
             || queue.timeout_ms == 0
         {
             return Err("signer and queue: intervals, sizes and time limits must be at least 1".to_owned());
+        }
+        if queue.batch > MAX_BATCH {
+            return Err(format!("queue.batch: the signer takes at most {MAX_BATCH} records at once"));
         }
         let printable = |token: &Secret| token.0.bytes().all(|byte| byte.is_ascii_graphic());
         if !token.as_ref().is_none_or(printable) {

@@ -127,6 +127,7 @@ fn configurations_that_could_not_work_are_refused() {
         (with("/signer/token", json!("planted\r\n")), "signer.token: "),
         (with("/signer/interval_ms", json!(0)), "signer and queue: "),
         (with("/queue/records", json!(0)), "signer and queue: "),
+        (with("/queue/batch", json!(1_001)), "queue.batch: "),
         (with("/queue/length", json!(1)), "unknown field `length`"),
     ];
     for (document, problem) in cases {
