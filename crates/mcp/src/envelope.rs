@@ -7,14 +7,19 @@ use crate::message::Span;
 use crate::method::Names;
 use crate::scan::{Form, Scanner, Value};
 use crate::text::{Text, differs_in_case_only};
-use crate::{Id, Kind, Limits, Message, ParseError};
+use crate::{Id, InputRequest, Kind, Limits, Message, ParseError};
 
 const VERSION_IN_META: &str = "io.modelcontextprotocol/protocolVersion";
+const CAPABILITIES_IN_META: &str = "io.modelcontextprotocol/clientCapabilities";
 const TOP_LEVEL: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
-const IN_PARAMS: [&str; 6] = ["name", "uri", "taskId", "arguments", "_meta", "protocolVersion"];
-const IN_META: [&str; 1] = [VERSION_IN_META];
+const IN_PARAMS: [&str; 7] =
+    ["name", "uri", "taskId", "arguments", "_meta", "protocolVersion", "capabilities"];
+const IN_META: [&str; 2] = [VERSION_IN_META, CAPABILITIES_IN_META];
+const IN_RESULT: [&str; 4] = ["resultType", "inputRequests", "protocolVersion", "capabilities"];
+const IN_INPUT_REQUEST: [&str; 1] = ["method"];
+const IN_ERROR: [&str; 1] = ["code"];
 
-/// Reads the one message that `body` is.
+/// Reads the one message that `body` is, as a client sends it.
 ///
 /// Top-level members other than the six of JSON-RPC are refused: MCP defines none, the official TypeScript SDKs refuse
 /// them too, and a member that only one of two readers understands is a way past the other. Members that MCP does not
@@ -28,15 +33,52 @@ const IN_META: [&str; 1] = [VERSION_IN_META];
 /// [`ParseError`] with the first thing that makes the body unreadable as JSON; for readable JSON the first thing that
 /// makes it no acceptable message. Either is typically a broken client, or an attempt to be read in two ways.
 pub fn parse(body: &[u8], limits: &Limits) -> Result<Message, ParseError> {
-    let mut reader = Reader { body, limits, found: Found::default() };
-    let read = reader.read();
-    let message = read.and_then(|()| reader.message());
-    let id = reader.found.id;
-    message.map(|message| Message { id: id.clone(), ..message }).map_err(|fault| ParseError {
+    Reader { body, limits, found: Found::default() }.read_with(Scanner::new(body, limits))
+}
+
+/// Reads the one message that `body` is, as a server sends it.
+///
+/// It differs from [`parse`] in one thing: numbers beyond what a double holds are accepted. Servers do put 64-bit ids
+/// into results, where the reader of the result may lose a digit, but nobody decides on them.
+///
+/// # Errors
+///
+/// As [`parse`].
+pub fn parse_answer(body: &[u8], limits: &Limits) -> Result<Message, ParseError> {
+    Reader { body, limits, found: Found::default() }.read_with(Scanner::new(body, limits).lenient_numbers())
+}
+
+/// The places of the messages in a batch (JSON-RPC 2.0 section 6), each of which has to be read for itself.
+///
+/// Batches exist in protocol version 2025-03-26 only, see [`crate::transport::allows_batch`].
+///
+/// # Errors
+///
+/// [`ParseError`] when `body` is no array of JSON values, is empty, or has more of them than [`Limits::batch`].
+pub fn batch(body: &[u8], limits: &Limits) -> Result<Vec<Span>, ParseError> {
+    let mut scanner = Scanner::new(body, limits);
+    read_batch(&mut scanner, limits).map_err(|fault| ParseError {
         kind: fault.kind,
         offset: fault.offset,
-        id,
+        id: None,
     })
+}
+
+fn read_batch(scanner: &mut Scanner<'_>, limits: &Limits) -> Result<Vec<Span>, Fault> {
+    let mut messages = Vec::new();
+    if scanner.peek() != Some(b'[') {
+        return Err(ParseErrorKind::RpcShape.at(scanner.position()));
+    }
+    scanner.enter()?;
+    while scanner.next_element()? {
+        let message = scanner.value()?;
+        if messages.len() >= limits.batch {
+            return Err(ParseErrorKind::RpcBatch.at(message.span.start));
+        }
+        messages.push(message.span);
+    }
+    scanner.finish()?;
+    if messages.is_empty() { Err(ParseErrorKind::RpcShape.at(0)) } else { Ok(messages) }
 }
 
 struct Reader<'a> {
@@ -60,20 +102,35 @@ struct Found {
     task: Option<Value>,
     arguments: Option<Value>,
     offered_version: Option<Value>,
+    offered_capabilities: Option<Value>,
     meta_version: Option<Value>,
+    meta_capabilities: Option<Value>,
+    result_type: Option<Value>,
+    input_requests: Vec<InputRequest>,
+    error_code: Option<Value>,
     /// The first thing wrong with JSON that is fine as JSON. The pass goes on, to find the id and worse.
     fault: Option<Fault>,
 }
 
 impl<'a> Reader<'a> {
-    fn read(&mut self) -> Result<(), Fault> {
+    fn read_with(mut self, scanner: Scanner<'a>) -> Result<Message, ParseError> {
+        let read = self.read(scanner);
+        let message = read.and_then(|()| self.message());
+        let id = self.found.id;
+        message.map(|message| Message { id: id.clone(), ..message }).map_err(|fault| ParseError {
+            kind: fault.kind,
+            offset: fault.offset,
+            id,
+        })
+    }
+
+    fn read(&mut self, mut scanner: Scanner<'a>) -> Result<(), Fault> {
         if [b"\xEF\xBB\xBF".as_slice(), b"\xFE\xFF", b"\xFF\xFE"]
             .iter()
             .any(|mark| self.body.starts_with(mark))
         {
             return Err(ParseErrorKind::JsonByteOrderMark.at(0));
         }
-        let mut scanner = Scanner::new(self.body, self.limits);
         match scanner.peek() {
             Some(b'{') => self.read_top_level(&mut scanner)?,
             first => {
@@ -110,15 +167,20 @@ impl<'a> Reader<'a> {
                 }
                 Some("method") => self.found.method = Some(scanner.value()?),
                 Some("params") if first == Some(b'{') => {
-                    let span = self.read_params(scanner)?;
-                    self.found.params = Some(Value { span, form: Form::Object });
+                    self.found.params = Some(self.read_object(scanner, Self::read_params)?);
                 }
                 Some("params") => {
                     let value = scanner.value()?;
                     self.note(ParseErrorKind::ParamsShape, value.span.start);
                     self.found.params = Some(value);
                 }
+                Some("result") if first == Some(b'{') => {
+                    self.found.result = Some(self.read_object(scanner, Self::read_result)?);
+                }
                 Some("result") => self.found.result = Some(scanner.value()?),
+                Some("error") if first == Some(b'{') => {
+                    self.found.error = Some(self.read_object(scanner, Self::read_error)?);
+                }
                 Some("error") => self.found.error = Some(scanner.value()?),
                 _ => {
                     let value = scanner.value()?;
@@ -146,14 +208,24 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn read_params(&mut self, scanner: &mut Scanner<'a>) -> Result<Span, Fault> {
+    /// Reads the object that begins here with `members`, which starts before its first member and ends with it.
+    fn read_object(
+        &mut self,
+        scanner: &mut Scanner<'a>,
+        members: impl FnOnce(&mut Self, &mut Scanner<'a>) -> Result<(), Fault>,
+    ) -> Result<Value, Fault> {
         let start = scanner.position();
         scanner.enter()?;
+        members(self, scanner)?;
+        Ok(Value { span: start..scanner.position(), form: Form::Object })
+    }
+
+    fn read_params(&mut self, scanner: &mut Scanner<'a>) -> Result<(), Fault> {
         while let Some(name) = scanner.next_name()? {
             let first = scanner.peek();
             let member = self.known(name, &IN_PARAMS, ParseErrorKind::ParamsMemberCase);
             if member == Some("_meta") && first == Some(b'{') {
-                self.read_meta(scanner)?;
+                self.read_object(scanner, Self::read_meta)?;
                 continue;
             }
             let value = scanner.value()?;
@@ -163,21 +235,91 @@ impl<'a> Reader<'a> {
                 Some("taskId") => self.found.task = Some(value),
                 Some("arguments") => self.found.arguments = Some(value),
                 Some("protocolVersion") => self.found.offered_version = Some(value),
+                Some("capabilities") => self.found.offered_capabilities = Some(value),
                 Some("_meta") => self.note(ParseErrorKind::ParamsShape, value.span.start),
                 _ => {}
             }
         }
-        Ok(start..scanner.position())
+        Ok(())
     }
 
     fn read_meta(&mut self, scanner: &mut Scanner<'a>) -> Result<(), Fault> {
-        scanner.enter()?;
         while let Some(name) = scanner.next_name()? {
-            scanner.peek();
             let member = self.known(name, &IN_META, ParseErrorKind::ParamsMemberCase);
             let value = scanner.value()?;
+            match member {
+                Some(VERSION_IN_META) => self.found.meta_version = Some(value),
+                Some(_) => self.found.meta_capabilities = Some(value),
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn read_result(&mut self, scanner: &mut Scanner<'a>) -> Result<(), Fault> {
+        while let Some(name) = scanner.next_name()? {
+            let first = scanner.peek();
+            let member = self.known(name, &IN_RESULT, ParseErrorKind::ParamsMemberCase);
+            if member == Some("inputRequests") && first == Some(b'{') {
+                self.read_object(scanner, Self::read_input_requests)?;
+                continue;
+            }
+            let value = scanner.value()?;
+            match member {
+                Some("resultType") => self.found.result_type = Some(value),
+                Some("protocolVersion") => self.found.offered_version = Some(value),
+                Some("capabilities") => self.found.offered_capabilities = Some(value),
+                Some(_) => self.note(ParseErrorKind::RpcShape, value.span.start),
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// What a result asks of the client, by the server's own keys.
+    fn read_input_requests(&mut self, scanner: &mut Scanner<'a>) -> Result<(), Fault> {
+        while let Some(key) = scanner.next_name()? {
+            let first = scanner.peek();
+            let start = scanner.position();
+            let mut method = None;
+            if first == Some(b'{') {
+                self.read_object(scanner, |reader, scanner| {
+                    method = reader.read_method(scanner)?;
+                    Ok(())
+                })?;
+            } else {
+                scanner.value()?;
+            }
+            match method {
+                Some(method) => {
+                    let key = String::from_utf8_lossy(&key.decoded(self.body)).into_owned();
+                    self.found.input_requests.push(InputRequest { key, method });
+                }
+                None => self.note(ParseErrorKind::RpcMethod, start),
+            }
+        }
+        Ok(())
+    }
+
+    /// The method of an object whose other members do not matter.
+    fn read_method(&mut self, scanner: &mut Scanner<'a>) -> Result<Option<String>, Fault> {
+        let mut method = None;
+        while let Some(name) = scanner.next_name()? {
+            let member = self.known(name, &IN_INPUT_REQUEST, ParseErrorKind::RpcMemberCase);
+            let value = scanner.value()?;
             if member.is_some() {
-                self.found.meta_version = Some(value);
+                method = self.short_text(&value, ParseErrorKind::RpcMethod, self.limits.name_bytes).ok();
+            }
+        }
+        Ok(method)
+    }
+
+    fn read_error(&mut self, scanner: &mut Scanner<'a>) -> Result<(), Fault> {
+        while let Some(name) = scanner.next_name()? {
+            let member = self.known(name, &IN_ERROR, ParseErrorKind::RpcMemberCase);
+            let value = scanner.value()?;
+            if member.is_some() {
+                self.found.error_code = Some(value);
             }
         }
         Ok(())
@@ -213,14 +355,25 @@ impl<'a> Reader<'a> {
             arguments: None,
             result: object(&found.result, ParseErrorKind::RpcShape)?,
             error: object(&found.error, ParseErrorKind::RpcShape)?,
+            error_code: self.error_code()?,
+            result_type: None,
+            input_requests: found.input_requests.clone(),
             protocol_version: None,
+            capabilities: None,
             length: self.body.len(),
         };
+        if found.result.is_some() {
+            let short = |member: &Option<Value>| self.optional_text(member);
+            message.result_type = short(&found.result_type)?;
+            message.protocol_version = short(&found.offered_version)?;
+            message.capabilities = object(&found.offered_capabilities, ParseErrorKind::RpcShape)?;
+        }
         if let Some(method) = &found.method {
             let method = self.short_text(method, ParseErrorKind::RpcMethod, self.limits.name_bytes)?;
             message.name = self.name(&method)?;
             message.arguments = self.arguments(&method)?;
             message.protocol_version = self.protocol_version(&method)?;
+            message.capabilities = self.client_capabilities(&method)?;
             message.method = Some(method);
         }
         Ok(message)
@@ -272,21 +425,41 @@ impl<'a> Reader<'a> {
 
     /// The version that the message claims. Two claims must not differ.
     fn protocol_version(&self, method: &str) -> Result<Option<String>, Fault> {
-        let read = |member: &Option<Value>| {
-            member
-                .as_ref()
-                .map(|value| self.short_text(value, ParseErrorKind::ParamsShape, self.limits.name_bytes))
-                .transpose()
-        };
-        let in_meta = read(&self.found.meta_version)?;
+        let in_meta = self.optional_text(&self.found.meta_version)?;
         if method != "initialize" {
             return Ok(in_meta);
         }
-        let offered = read(&self.found.offered_version)?;
+        let offered = self.optional_text(&self.found.offered_version)?;
         if in_meta.is_some() && offered.is_some() && in_meta != offered {
             return Err(ParseErrorKind::ParamsShape.at(self.params_start()));
         }
         Ok(offered.or(in_meta))
+    }
+
+    /// The capabilities that a client declares, in the place where its method has them.
+    fn client_capabilities(&self, method: &str) -> Result<Option<Span>, Fault> {
+        let declared = if method == "initialize" {
+            &self.found.offered_capabilities
+        } else {
+            &self.found.meta_capabilities
+        };
+        object(declared, ParseErrorKind::ParamsShape)
+    }
+
+    /// The code of an error, which has to be an integer (JSON-RPC 2.0 section 5.1).
+    fn error_code(&self) -> Result<Option<i64>, Fault> {
+        let Some(error) = &self.found.error else { return Ok(None) };
+        let code = self.found.error_code.as_ref();
+        code.and_then(|code| std::str::from_utf8(self.slice(&code.span)).ok()?.parse().ok())
+            .map(Some)
+            .ok_or(ParseErrorKind::RpcShape.at(error.span.start))
+    }
+
+    fn optional_text(&self, member: &Option<Value>) -> Result<Option<String>, Fault> {
+        member
+            .as_ref()
+            .map(|value| self.short_text(value, ParseErrorKind::ParamsShape, self.limits.name_bytes))
+            .transpose()
     }
 
     /// A string that is not empty, not too long, and fit for headers and logs.

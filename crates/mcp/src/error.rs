@@ -50,8 +50,9 @@ pub enum ParseErrorKind {
     /// `id` is neither a string nor an integer, too long, or absent where an answer needs one.
     #[error("the id is not a string or an integer")]
     RpcId,
-    /// The body is an array. Batches exist in protocol version 2025-03-26 only and are not accepted.
-    #[error("the body is a batch")]
+    /// The body is an array, where the protocol version has no batches, or one of more messages than
+    /// [`crate::Limits::batch`].
+    #[error("the body is a batch where none is accepted, or too large a one")]
     RpcBatch,
     /// The members are not those of exactly one request, notification, result or error.
     #[error("the members are not those of one JSON-RPC message")]

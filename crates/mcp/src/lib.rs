@@ -4,7 +4,10 @@
 //! here, and every body that two JSON parsers could read in two ways is refused: duplicate members, case variants
 //! of known members, lone surrogates, numbers that no double can hold, bytes after the value.
 //!
-//! - [`parse`] reads one JSON-RPC message in one pass and returns a [`Message`] of byte spans.
+//! - [`parse`] and [`parse_answer`] read one JSON-RPC message in one pass and return a [`Message`] of byte spans;
+//!   [`batch`] finds the messages of a batch.
+//! - [`Method`] and [`Class`] say what is known of a method.
+//! - [`origin`] says which web pages may call, and by which names.
 //! - [`transport`] holds the rules for headers: versions, media types, session ids, agreement with the body.
 //! - [`sse`] cuts an event stream into events, incrementally, and puts changed data back in.
 //! - [`error_body`] writes the answer to a message that does not pass.
@@ -16,15 +19,16 @@ mod error;
 mod limits;
 mod message;
 mod method;
+pub mod origin;
 mod reply;
 mod scan;
 pub mod sse;
 mod text;
 pub mod transport;
 
-pub use envelope::parse;
+pub use envelope::{batch, parse, parse_answer};
 pub use error::{ParseError, ParseErrorKind};
 pub use limits::Limits;
-pub use message::{Id, Kind, Message, Span};
-pub use method::Class;
+pub use message::{Id, InputRequest, Kind, Message, Span};
+pub use method::{Class, Method, Sender};
 pub use reply::{error_body, unsupported_version_body};

@@ -18,6 +18,21 @@ pub struct Limits {
     pub uri_bytes: usize,
     /// Bytes of a request id, decoded. Default 256.
     pub id_bytes: usize,
+    /// Messages of one batch. Default 50.
+    pub batch: usize,
+}
+
+impl Limits {
+    /// The limits for what a server answers to messages within these: twice the depth and ten times the members.
+    /// Strings may be as long as the answer, whose length whoever buffers it has to bound.
+    pub fn for_answers(&self) -> Self {
+        Self {
+            depth: self.depth.saturating_mul(2),
+            members: self.members.saturating_mul(10),
+            string_bytes: usize::MAX,
+            ..self.clone()
+        }
+    }
 }
 
 impl Default for Limits {
@@ -29,6 +44,7 @@ impl Default for Limits {
             name_bytes: 256,
             uri_bytes: 8 << 10,
             id_bytes: 256,
+            batch: 50,
         }
     }
 }

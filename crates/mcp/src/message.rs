@@ -54,11 +54,30 @@ pub struct Message {
     pub result: Option<Span>,
     /// The object `error`.
     pub error: Option<Span>,
-    /// The version that the sender claims: `params._meta["io.modelcontextprotocol/protocolVersion"]`, or
-    /// `params.protocolVersion` of `initialize`. Not checked against the known versions.
+    /// `error.code`. Never absent from an error.
+    pub error_code: Option<i64>,
+    /// `result.resultType` (revision 2026-07-28): `complete`, `input_required`, or what an extension defines.
+    pub result_type: Option<String>,
+    /// What a result asks of the client before the call can go on (`result.inputRequests`, revision 2026-07-28, "Multi
+    /// Round-Trip Requests"), in the order written. They act on the client like requests that a server sends.
+    pub input_requests: Vec<InputRequest>,
+    /// The version that the sender claims: `params._meta["io.modelcontextprotocol/protocolVersion"]`, or of
+    /// `initialize` and its result `protocolVersion`. Not checked against the known versions.
     pub protocol_version: Option<String>,
+    /// The object in which the sender declares its capabilities: `params.capabilities` of `initialize`,
+    /// `params._meta["io.modelcontextprotocol/clientCapabilities"]` of other requests, `result.capabilities`.
+    pub capabilities: Option<Span>,
     /// Bytes of the body that was parsed.
     pub length: usize,
+}
+
+/// A request that a server embeds in a result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputRequest {
+    /// The server's name for it, decoded; the client's answer carries the same.
+    pub key: String,
+    /// What it asks, such as `elicitation/create`.
+    pub method: String,
 }
 
 impl Id {

@@ -14,25 +14,26 @@ pub fn error_body(id: Option<&Id>, code: i64, message: &str, data: &[(&str, &str
     let mut json = open(id, code, message);
     if !data.is_empty() {
         json.push_str(r#","data":{"#);
-        for (index, (name, value)) in data.iter().enumerate() {
-            if index > 0 {
-                json.push(',');
-            }
-            write_text(&mut json, name);
-            json.push(':');
-            write_text(&mut json, value);
-        }
+        write_members(&mut json, data);
         json.push('}');
     }
     json.push_str("}}");
     json.into_bytes()
 }
 
-/// The body of an `UnsupportedProtocolVersionError` (-32022), which has to list the versions that would do.
-pub fn unsupported_version_body(id: Option<&Id>, requested: &str, supported: &[ProtocolVersion]) -> Vec<u8> {
-    let mut json = open(id, -32022, "unsupported protocol version");
-    json.push_str(r#","data":{"supported":["#);
-    for (index, version) in supported.iter().enumerate() {
+/// The body of an `UnsupportedProtocolVersionError` (-32022, revision 2026-07-28), which has to list the versions that
+/// would do. Further members of `data` go before them.
+pub fn unsupported_version_body(
+    id: Option<&Id>,
+    message: &str,
+    requested: &str,
+    data: &[(&str, &str)],
+) -> Vec<u8> {
+    let mut json = open(id, -32022, message);
+    json.push_str(r#","data":{"#);
+    write_members(&mut json, data);
+    json.push_str(if data.is_empty() { r#""supported":["# } else { r#","supported":["# });
+    for (index, version) in ProtocolVersion::ALL.iter().enumerate() {
         if index > 0 {
             json.push(',');
         }
@@ -42,6 +43,17 @@ pub fn unsupported_version_body(id: Option<&Id>, requested: &str, supported: &[P
     write_text(&mut json, requested);
     json.push_str("}}}");
     json.into_bytes()
+}
+
+fn write_members(json: &mut String, members: &[(&str, &str)]) {
+    for (index, (name, value)) in members.iter().enumerate() {
+        if index > 0 {
+            json.push(',');
+        }
+        write_text(json, name);
+        json.push(':');
+        write_text(json, value);
+    }
 }
 
 /// Appends a JSON string.
@@ -107,9 +119,13 @@ mod tests {
     #[test]
     fn an_unsupported_version_is_answered_with_the_supported_ones() {
         let id = Id::Number("7".into());
-        let body = unsupported_version_body(Some(&id), "2099-01-01", &[ProtocolVersion::V2026_07_28]);
-        let body: Value = serde_json::from_slice(&body).unwrap();
-        assert_eq!(body["id"], json!(7));
-        assert_eq!(body["error"]["data"], json!({"supported": ["2026-07-28"], "requested": "2099-01-01"}));
+        for (data, reason) in [(&[] as &[_], Value::Null), (&[("reason", "old")], json!("old"))] {
+            let body = unsupported_version_body(Some(&id), "no", "2099-01-01", data);
+            let body: Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!((&body["id"], &body["error"]["code"]), (&json!(7), &json!(-32022)));
+            let data = &body["error"]["data"];
+            assert_eq!((&data["reason"], &data["requested"]), (&reason, &json!("2099-01-01")));
+            assert_eq!(data["supported"], json!(ProtocolVersion::ALL));
+        }
     }
 }

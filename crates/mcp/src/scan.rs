@@ -73,6 +73,11 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// Accepts numbers that a double cannot hold exactly.
+    pub(crate) fn lenient_numbers(self) -> Self {
+        self
+    }
+
     pub(crate) fn position(&self) -> usize {
         self.position
     }
@@ -124,6 +129,11 @@ impl<'a> Scanner<'a> {
         }
         self.position += 1;
         Ok(Some(name))
+    }
+
+    /// Whether the innermost container, which is an array, has another element; the scanner then stands before it.
+    pub(crate) fn next_element(&mut self) -> Result<bool, Fault> {
+        self.advance()
     }
 
     /// Reads one whole value, whatever is inside.

@@ -158,6 +158,11 @@ impl Event {
         self.fields().iter().all(|byte| matches!(byte, b'\r' | b'\n'))
     }
 
+    /// The type of the event: the value of its last `event` field; `None` without one, which means `message`.
+    pub fn name(&self) -> Option<&[u8]> {
+        Lines(self.fields()).filter_map(|line| line.field(b"event")).last()
+    }
+
     /// The values of the `data` fields joined with LF, as a client gets them; `None` without such a field.
     pub fn data(&self) -> Option<Cow<'_, [u8]>> {
         let mut values = Lines(self.fields()).filter_map(|line| line.data());
@@ -217,7 +222,12 @@ struct Line<'a> {
 impl<'a> Line<'a> {
     /// The value, if it is a `data` field.
     fn data(&self) -> Option<&'a [u8]> {
-        match self.content.strip_prefix(b"data")? {
+        self.field(b"data")
+    }
+
+    /// The value, if it is the field of that name.
+    fn field(&self, name: &[u8]) -> Option<&'a [u8]> {
+        match self.content.strip_prefix(name)? {
             [] => Some(&[]),
             [b':', b' ', value @ ..] | [b':', value @ ..] => Some(value),
             _ => None,

@@ -84,6 +84,9 @@ pub enum HeaderMismatchKind {
     /// The header names a stateless version, and the request does not carry it in `params._meta` as it must.
     #[error("the request lacks the protocol version that a header names")]
     MissingInBody,
+    /// The version in force requires `io.modelcontextprotocol/clientCapabilities` in `params._meta`.
+    #[error("the request lacks the client's capabilities")]
+    CapabilitiesMissing,
 }
 
 /// A header value carries the Base64 sentinel, but what is inside is not canonical Base64 of UTF-8.
@@ -138,7 +141,7 @@ impl HeaderMismatch {
         match self.kind {
             HeaderMismatchKind::Mismatch | HeaderMismatchKind::Missing => HEADER_MISMATCH,
             HeaderMismatchKind::UnsupportedVersion => -32022,
-            HeaderMismatchKind::MissingInBody => -32602,
+            HeaderMismatchKind::MissingInBody | HeaderMismatchKind::CapabilitiesMissing => -32602,
         }
     }
 
@@ -149,6 +152,7 @@ impl HeaderMismatch {
             HeaderMismatchKind::Missing => "header_missing",
             HeaderMismatchKind::UnsupportedVersion => "protocol_version_unsupported",
             HeaderMismatchKind::MissingInBody => "protocol_version_missing",
+            HeaderMismatchKind::CapabilitiesMissing => "client_capabilities_missing",
         }
     }
 }
@@ -169,9 +173,29 @@ pub fn is_event_stream(content_type: &str) -> bool {
     has_media_type(content_type, "text/event-stream")
 }
 
+/// Whether an `accept` header takes `media_type`, which is in lower case (RFC 9110 section 12.5.1).
+pub fn accepts(accept: &str, media_type: &str) -> bool {
+    let kind = media_type.split('/').next().unwrap_or_default();
+    accept.split(',').any(|range| {
+        let mut parts = range.split(';').map(|part| part.trim_matches([' ', '\t']));
+        let range = parts.next().unwrap_or_default();
+        let taken = range == "*/*"
+            || range.eq_ignore_ascii_case(media_type)
+            || range.strip_suffix("/*").is_some_and(|range| range.eq_ignore_ascii_case(kind));
+        taken && !parts.any(|parameter| matches!(parameter, "q=0" | "q=0." | "q=0.0" | "q=0.00" | "q=0.000"))
+    })
+}
+
 /// Whether a session id is one that the specification allows: visible ASCII, and here 1 to 256 characters of it.
 pub fn is_session_id(value: &str) -> bool {
     (1..=SESSION_ID_BYTES).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Whether a request with this version header may carry a batch. Batches exist in revision 2025-03-26 only, which has no
+/// such header itself: it is the version to assume where the header is absent (revision 2025-06-18, "Protocol Version
+/// Header").
+pub fn allows_batch(version_header: Option<&str>) -> bool {
+    version_header.is_none_or(|version| version == ProtocolVersion::V2025_03_26.as_str())
 }
 
 /// The text that an `mcp-name` or `mcp-param-*` header stands for ("Value Encoding" of revision 2026-07-28).
@@ -202,7 +226,7 @@ pub fn encode_header_value(text: &str) -> Cow<'_, str> {
 /// Values are those of the only line of each header; two lines must be refused before. An empty value is a value.
 ///
 /// The stateless rules apply when the header, or the `_meta` of the body, names a stateless version: then a request
-/// needs the version in both places, `mcp-method`, and for `tools/call`, `resources/read` and `prompts/get` also
+/// needs the version in both places, the client's capabilities, `mcp-method`, and for `tools/call`, `resources/read` and `prompts/get` also
 /// `mcp-name`. Notifications need none of them (revision 2026-07-28 leaves their headers undefined), and in the
 /// handshake era nothing does, but a header that is there must agree in every case. The version that `initialize`
 /// offers is a proposal: it binds only a header of the stateless era.
@@ -219,6 +243,9 @@ pub fn check_headers(
 ) -> Result<(), HeaderMismatch> {
     let era = check_version(message, version_header)?;
     let required = era == Era::Stateless && message.kind == Kind::Request;
+    if required && message.capabilities.is_none() {
+        return Err(HeaderMismatchKind::CapabilitiesMissing.of(PROTOCOL_VERSION));
+    }
     let method = message.method.as_deref();
     match method_header {
         Some(value) if Some(value) != method => return Err(HeaderMismatchKind::Mismatch.of(METHOD)),

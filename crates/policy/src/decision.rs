@@ -107,11 +107,11 @@ impl From<Class> for Operation {
     fn from(class: Class) -> Self {
         match class {
             Class::Session => Self::Session,
-            Class::List => Self::List,
-            Class::Read => Self::Read,
+            Class::ReadMeta => Self::List,
+            Class::ReadData => Self::Read,
             Class::Stream => Self::Stream,
             Class::Write => Self::Write,
-            Class::Unknown => Self::Unknown,
+            Class::ServerPull | Class::Unknown => Self::Unknown,
         }
     }
 }

@@ -103,7 +103,9 @@ impl<'a> Tally<'a> {
     fn method(&mut self, server: u32, method: &str, class: Class) {
         let index = &self.compiled.methods;
         let by_name = index.exact(server, method).map(|number| (number, true));
-        let by_pattern = index.matching(server, method).map(|number| (number, class != Class::Unknown));
+        let by_pattern = index
+            .matching(server, method)
+            .map(|number| (number, !matches!(class, Class::ServerPull | Class::Unknown)));
         for (number, may_allow) in by_name.chain(by_pattern) {
             let Some(rule) = self.compiled.rule(number) else { continue };
             // A pattern was written without knowing this method: it may deny it, but never allow it.
@@ -111,7 +113,7 @@ impl<'a> Tally<'a> {
                 self.weigh(number, rule.effect, rule.principals);
             }
         }
-        if matches!(class, Class::Session | Class::List) {
+        if matches!(class, Class::Session | Class::ReadMeta) {
             let lists =
                 Reach::of(server).into_iter().filter_map(|reach| self.compiled.admissions.get(&reach));
             for admission in lists.flatten() {

@@ -23,6 +23,7 @@ pub(crate) enum Buffer {
 #[repr(u32)]
 pub(crate) enum Map {
     Request = 0,
+    RequestTrailers = 1,
     Response = 2,
     CallResponse = 6,
 }
@@ -74,6 +75,21 @@ unsafe extern "C" {
         data_size: usize,
     ) -> u32;
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_set_header_map_pairs(map: u32, data: *const u8, size: usize) -> u32;
+    fn proxy_get_shared_data(
+        key: *const u8,
+        key_size: usize,
+        value: *mut *mut u8,
+        value_size: *mut usize,
+        revision: *mut u32,
+    ) -> u32;
+    fn proxy_set_shared_data(
+        key: *const u8,
+        key_size: usize,
+        value: *const u8,
+        value_size: usize,
+        revision: u32,
+    ) -> u32;
     fn proxy_replace_header_map_value(
         map: u32,
         key: *const u8,
@@ -165,6 +181,31 @@ pub(crate) fn set_header(map: Map, name: &str, value: &str) -> Result<(), HostEr
 pub(crate) fn remove_header(map: Map, name: &str) -> Result<(), HostError> {
     // SAFETY: the host reads `name` during the call only.
     done(unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) })
+}
+
+pub(crate) fn clear_map(map: Map) -> Result<(), HostError> {
+    let empty = write_map(&[]);
+    // SAFETY: the host reads `empty` during the call only.
+    done(unsafe { proxy_set_header_map_pairs(map as u32, empty.as_ptr(), empty.len()) })
+}
+
+/// A value that all workers share, with its revision; `None` where there is none.
+pub(crate) fn shared(key: &str) -> Result<Option<(Vec<u8>, u32)>, HostError> {
+    let mut absent = false;
+    let mut revision = 0;
+    let value = received(|value, size| {
+        // SAFETY: see `received`; the host reads `key` and writes `revision` during the call only.
+        let status =
+            unsafe { proxy_get_shared_data(key.as_ptr(), key.len(), value, size, &raw mut revision) };
+        absent = status == NOT_FOUND;
+        status
+    });
+    if absent { Ok(None) } else { value.map(|value| Some((value, revision))) }
+}
+
+pub(crate) fn share(key: &str, value: &[u8], revision: u32) -> Result<(), HostError> {
+    // SAFETY: the host reads both during the call only.
+    done(unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), revision) })
 }
 
 /// A property; `None` where the host has none of that name at this moment. That it will not say is another matter:

@@ -259,7 +259,7 @@ mod tests {
                 "issuer": "https://issuer.example.com", "audiences": ["https://mcp.example.com"],
                 "algorithms": ["EdDSA"], "jwks": {"keys": [{"kty": "OKP", "crv": "Ed25519", "x": key}]}
             }]},
-            "mcp": {"request_trailers": "allow"},
+            "mcp": {"hosts": ["mcp.example.com"]},
             "policy": {"version": 1, "servers": [{"name": "notes"}], "rules": []},
             "redaction": {"request": {"detect": ["card"]}},
         })

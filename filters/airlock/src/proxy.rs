@@ -1,6 +1,6 @@
 use airlock_pipeline::{Headers, Host, HostError, Reply, Side};
 
-use crate::hostcalls;
+use crate::hostcalls::{self, Map};
 
 /// The proxy that this module runs in.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,6 +23,18 @@ impl Host for Proxy {
         hostcalls::buffer(side.into(), size)
     }
 
+    fn drop_request_trailers(&mut self) -> Result<(), HostError> {
+        hostcalls::clear_map(Map::RequestTrailers)
+    }
+
+    fn shared(&self, key: &str) -> Result<Option<(Vec<u8>, u32)>, HostError> {
+        hostcalls::shared(key)
+    }
+
+    fn share(&mut self, key: &str, value: &[u8], revision: u32) -> Result<(), HostError> {
+        hostcalls::share(key, value, revision)
+    }
+
     fn replace_body(&mut self, side: Side, size: usize, bytes: &[u8]) -> Result<(), HostError> {
         hostcalls::replace_buffer(side.into(), size, bytes)
     }
@@ -42,6 +54,12 @@ impl Host for Proxy {
 
     fn random(&mut self) -> [u8; 16] {
         random()
+    }
+
+    fn secret(&mut self) -> Result<[u8; 32], HostError> {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes).map_err(|_| HostError)?;
+        Ok(bytes)
     }
 }
 

@@ -202,11 +202,11 @@ mod tests {
         let mut second = elsewhere.join(Some(&property), true).unwrap();
         assert_eq!(second.exchange.borrow().facts, first.exchange.borrow().facts);
         assert!(elsewhere.is_empty(), "the exchange is not that VM's to keep");
-        second.exchange.borrow_mut().facts.trailers = true;
+        second.exchange.borrow_mut().facts.released = true;
         let property = second.link.store(&second.exchange.borrow().facts).unwrap();
 
         first.link.load(Some(&property), &mut first.exchange.borrow_mut().facts);
-        assert!(first.exchange.borrow().facts.trailers);
+        assert!(first.exchange.borrow().facts.released);
         // A third filter, in the VM of the first, finds the exchange itself.
         let third = here.join(Some(&property), true).unwrap();
         assert!(Rc::ptr_eq(&third.exchange, &first.exchange));

@@ -155,7 +155,7 @@ impl HttpContext for Stream {
                 return self.run_request(|chain| chain.request_headers(&mut Proxy, end_of_stream));
             }
         };
-        let _ = hostcalls::reply(&denial.reply(None));
+        let _ = hostcalls::reply(&denial.reply(denial.body(None)));
         Action::Pause
     }
 

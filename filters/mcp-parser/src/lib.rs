@@ -4,39 +4,26 @@
 //! Source: MCP specification, Transports, Streamable HTTP; JSON-RPC 2.0. The strictness beyond them (duplicate
 //! members, two header lines, trailers) exists because two readers could understand the same bytes differently.
 
+mod configuration;
+mod idle;
+mod session;
+
 #[cfg(test)]
 mod tests;
 
-use airlock_mcp::{Limits, Message, transport};
-use airlock_pipeline::{Denial, Exchange, Headers, Host, Stage, publish};
-use serde::Deserialize;
+use airlock_mcp::transport::{Era, HeaderMismatchKind, ProtocolVersion};
+use airlock_mcp::{Class, Message, transport};
+use airlock_pipeline::{Denial, Exchange, Headers, Host, Session, Side, Stage, publish};
 
-/// Configuration of the stage.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Configuration {
-    /// Limits within which a message is read.
-    pub limits: Limits,
-    /// What happens to a request that carries HTTP trailers, for which MCP has no use.
-    pub request_trailers: Trailers,
-}
-
-/// What happens to a request that carries HTTP trailers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Trailers {
-    /// Refused: a server could merge them into headers that were judged without them.
-    #[default]
-    Refuse,
-    /// Judged by its body like any other, and passed on with them.
-    Allow,
-}
+pub use configuration::Configuration;
+pub use session::{Key, Sessions};
 
 /// JSON-RPC code for a request that is not a valid message (JSON-RPC 2.0 section 5.1).
 const INVALID_REQUEST: i64 = -32600;
 
 /// Headers that decide what a message means, and so may stand only once.
-const ONCE: [&str; 7] = [
+const ONCE: [&str; 8] = [
+    "origin",
     "content-type",
     "content-length",
     "content-encoding",
@@ -60,18 +47,22 @@ impl McpParser {
 }
 
 impl Stage for McpParser {
-    fn request_headers(&self, exchange: &mut Exchange, _host: &mut dyn Host) -> Result<(), Denial> {
+    fn request_headers(&self, exchange: &mut Exchange, host: &mut dyn Host) -> Result<(), Denial> {
         exchange.message_limits = self.configuration.limits.clone();
-        readable(&exchange.request_headers)?;
-        let session = exchange.request_headers.text(transport::SESSION_ID);
-        if session.is_some_and(|session| !transport::is_session_id(session)) {
-            return Err(refused(400, "session_id", "the `mcp-session-id` header is not a session id"));
-        }
+        let headers = &exchange.request_headers;
+        readable(headers)?;
+        self.called_by_its_name(&exchange.facts.host)?;
+        self.from_an_allowed_page(headers)?;
         match exchange.facts.http_method.as_str() {
-            "POST" => posted(&exchange.request_headers),
-            "GET" | "DELETE" => Ok(()),
-            _ => Err(refused(405, "http_method", "MCP over HTTP uses POST, GET and DELETE")),
+            "POST" => posted(headers)?,
+            "GET" | "DELETE" => {}
+            _ => return Err(refused(405, "http_method", "MCP over HTTP uses POST, GET and DELETE")),
         }
+        // What the server compresses cannot be read.
+        if headers.contains("accept-encoding") {
+            host.remove_header(Side::Request, "accept-encoding")?;
+        }
+        self.unseal(exchange, host)
     }
 
     fn reads_request(&self, _exchange: &Exchange) -> bool {
@@ -79,9 +70,6 @@ impl Stage for McpParser {
     }
 
     fn request_body(&self, exchange: &mut Exchange, host: &mut dyn Host) -> Result<(), Denial> {
-        if exchange.facts.trailers && self.configuration.request_trailers == Trailers::Refuse {
-            return Err(refused(400, "request_trailers", "a request with trailers is not accepted"));
-        }
         if exchange.facts.http_method != "POST" {
             return match exchange.request_body() {
                 None | Some([]) => Ok(()),
@@ -89,11 +77,97 @@ impl Stage for McpParser {
             };
         }
         let message = exchange.message()?.clone();
-        publish(host, "method", message.method.as_deref().unwrap_or_default());
-        if message.is_tool_call() {
-            publish(host, "tool", message.name.as_deref().unwrap_or_default());
+        if exchange.facts.batch.is_empty() {
+            describe(host, &message, &exchange.request_headers);
+        } else {
+            // One word for all of it: the facts of one message must not pass for those of another.
+            publish(host, "method", "batch");
+            publish(host, "class", Class::Unknown.as_str());
         }
         agreeing(&message, &exchange.request_headers)
+    }
+
+    fn response_headers(&self, exchange: &mut Exchange, host: &mut dyn Host) -> Result<(), Denial> {
+        let Ok(given) = exchange.response_headers.one(transport::SESSION_ID) else {
+            return Err(Denial::unreadable_answer("response_session_id", "the server gives two session ids"));
+        };
+        let Some(given) = given else { return Ok(()) };
+        let given = String::from_utf8_lossy(given).into_owned();
+        let sealed = match &exchange.session {
+            Some(session) if session.id == given => session.sealed.clone(),
+            _ => self.configuration.sessions.seal(&given, &exchange.facts, host)?,
+        };
+        host.set_header(Side::Response, transport::SESSION_ID, &sealed)?;
+        exchange.response_headers.set(transport::SESSION_ID, sealed.as_bytes());
+        Ok(())
+    }
+
+    fn reads_response(&self, exchange: &Exchange) -> bool {
+        carries_messages(exchange)
+    }
+
+    fn response_message(&self, exchange: &mut Exchange, json: &[u8]) -> Result<Option<Vec<u8>>, Denial> {
+        exchange.answer(json).map(|_| None)
+    }
+}
+
+impl McpParser {
+    fn called_by_its_name(&self, authority: &str) -> Result<(), Denial> {
+        let hosts = &self.configuration.hosts;
+        if hosts.is_empty() || hosts.iter().any(|host| host.matches(authority)) {
+            return Ok(());
+        }
+        Err(refused(421, "host_not_allowed", "this gateway does not serve that host"))
+    }
+
+    /// MCP 2025-11-25, Transports, Security Warning: 403 where `Origin` is present and not valid.
+    fn from_an_allowed_page(&self, headers: &Headers) -> Result<(), Denial> {
+        let Some(origin) = headers.text("origin") else { return Ok(()) };
+        if self.configuration.origins.iter().any(|allowed| allowed.matches(origin)) {
+            return Ok(());
+        }
+        Err(refused(403, "origin_not_allowed", "web pages of this origin may not call this gateway"))
+    }
+
+    /// Puts the server's own session id in the place of the sealed one. A version without sessions ignores the header,
+    /// and so it goes no further.
+    fn unseal(&self, exchange: &mut Exchange, host: &mut dyn Host) -> Result<(), Denial> {
+        let headers = &exchange.request_headers;
+        let Some(sealed) = headers.text(transport::SESSION_ID).map(str::to_owned) else { return Ok(()) };
+        let version = headers.text(transport::PROTOCOL_VERSION).and_then(ProtocolVersion::parse);
+        if version.is_some_and(|version| version.era() == Era::Stateless) {
+            host.remove_header(Side::Request, transport::SESSION_ID)?;
+            exchange.request_headers.remove(transport::SESSION_ID);
+            return Ok(());
+        }
+        let id = self.configuration.sessions.open(&sealed, &exchange.facts, host)?;
+        host.set_header(Side::Request, transport::SESSION_ID, &id)?;
+        exchange.request_headers.set(transport::SESSION_ID, id.as_bytes());
+        exchange.session = Some(Session { sealed, id });
+        Ok(())
+    }
+}
+
+/// Whether the answer has to consist of MCP messages: an event stream always, JSON where a message was asked and no
+/// HTTP error says otherwise.
+fn carries_messages(exchange: &Exchange) -> bool {
+    let succeeded = exchange.facts.status.is_some_and(|status| (200..300).contains(&status));
+    let content_type = exchange.response_headers.text("content-type").unwrap_or_default();
+    succeeded
+        && (transport::is_event_stream(content_type)
+            || exchange.facts.http_method == "POST" && transport::is_json(content_type))
+}
+
+/// Tells operators what the message is.
+fn describe(host: &mut dyn Host, message: &Message, headers: &Headers) {
+    publish(host, "method", message.method.as_deref().unwrap_or_default());
+    publish(host, "class", message.class().as_str());
+    if message.is_tool_call() {
+        publish(host, "tool", message.name.as_deref().unwrap_or_default());
+    }
+    let version = headers.text(transport::PROTOCOL_VERSION).or(message.protocol_version.as_deref());
+    if let Some(version) = version.and_then(ProtocolVersion::parse) {
+        publish(host, "version", version.as_str());
     }
 }
 
@@ -118,6 +192,14 @@ fn readable(headers: &Headers) -> Result<(), Denial> {
 
 /// The headers of a POST that carries a message.
 fn posted(headers: &Headers) -> Result<(), Denial> {
+    let mut accepted = headers.iter().filter(|(name, _)| *name == b"accept").peekable();
+    let takes = |value: &[u8], media_type| {
+        std::str::from_utf8(value).is_ok_and(|value| transport::accepts(value, media_type))
+    };
+    let understands = |(_, value)| takes(value, "application/json") || takes(value, "text/event-stream");
+    if accepted.peek().is_some() && !accepted.any(understands) {
+        return Err(refused(406, "not_acceptable", "an MCP client accepts JSON and event streams"));
+    }
     if !transport::is_json(headers.text("content-type").unwrap_or_default()) {
         return Err(refused(415, "content_type", "the content type of a message is `application/json`"));
     }
@@ -137,7 +219,14 @@ fn agreeing(message: &Message, headers: &Headers) -> Result<(), Denial> {
         headers.text(transport::METHOD),
         headers.text(transport::NAME),
     )
-    .map_err(|error| Denial::new(400, error.code(), error.reason(), error.to_string()))
+    .map_err(|error| {
+        let named = headers.text(transport::PROTOCOL_VERSION).or(message.protocol_version.as_deref());
+        let unsupported = error.kind == HeaderMismatchKind::UnsupportedVersion;
+        Denial {
+            requested_version: named.filter(|_| unsupported).map(str::to_owned),
+            ..Denial::new(400, error.code(), error.reason(), error.to_string())
+        }
+    })
 }
 
 fn refused(status: u16, reason: &'static str, message: impl Into<String>) -> Denial {

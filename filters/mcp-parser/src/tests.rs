@@ -4,6 +4,8 @@ use airlock_pipeline::{
 };
 use serde_json::{Value, json};
 
+mod sessions;
+
 use super::*;
 
 const PING: &str = r#"{"jsonrpc":"2.0","id":7,"method":"ping"}"#;
@@ -49,14 +51,15 @@ fn facts_of(reply: &Reply) -> (u16, String, i64, Value) {
 #[test]
 fn what_is_no_well_formed_message_is_refused_with_its_reason() {
     let version = transport::PROTOCOL_VERSION;
-    let stateless = r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#;
+    let stateless = r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}"#;
+    let without_capabilities = stateless.replace(r#","io.modelcontextprotocol/clientCapabilities":{}"#, "");
     let deep = format!(
         r#"{{"jsonrpc":"2.0","id":1,"method":"x","params":{{"a":{}{}}}}}"#,
         "[".repeat(64),
         "]".repeat(64)
     );
     #[rustfmt::skip]
-    let cases: [Refusal<'_>; 35] = [
+    let cases: [Refusal<'_>; 36] = [
         // Headers.
         (plus(&[("x-any", b"a\xff")]), PING.as_bytes(), 400, "header_not_utf8", -32600, json!(null)),
         (with(&[(":method", "PUT")]), PING.as_bytes(), 405, "http_method", -32600, json!(null)),
@@ -64,9 +67,9 @@ fn what_is_no_well_formed_message_is_refused_with_its_reason() {
         (with(&[("content-type", "text/plain")]), PING.as_bytes(), 415, "content_type", -32600, json!(null)),
         (with(&[("content-type", "application/json-patch+json")]), PING.as_bytes(), 415, "content_type", -32600, json!(null)),
         (with(&[("content-encoding", "gzip")]), PING.as_bytes(), 415, "request_encoding", -32600, json!(null)),
-        (with(&[(transport::SESSION_ID, "")]), PING.as_bytes(), 400, "session_id", -32600, json!(null)),
-        (with(&[(transport::SESSION_ID, "a b")]), PING.as_bytes(), 400, "session_id", -32600, json!(null)),
-        (with(&[(transport::SESSION_ID, &"s".repeat(257))]), PING.as_bytes(), 400, "session_id", -32600, json!(null)),
+        (with(&[("accept", "text/html, image/*")]), PING.as_bytes(), 406, "not_acceptable", -32600, json!(null)),
+        (with(&[("origin", "https://evil.example")]), PING.as_bytes(), 403, "origin_not_allowed", -32600, json!(null)),
+        (plus(&[("origin", b"https://app.example.com"), ("origin", b"https://evil.example")]), PING.as_bytes(), 400, "header_repeated", -32600, json!(null)),
         (plus(&[("content-type", b"application/json")]), PING.as_bytes(), 400, "header_repeated", -32600, json!(null)),
         (plus(&[("content-encoding", b"identity"), ("content-encoding", b"gzip")]), PING.as_bytes(), 400, "header_repeated", -32600, json!(null)),
         (plus(&[("mcp-session-id", b"a"), ("mcp-session-id", b"a")]), PING.as_bytes(), 400, "header_repeated", -32020, json!(null)),
@@ -79,7 +82,7 @@ fn what_is_no_well_formed_message_is_refused_with_its_reason() {
         (memory::post(), deep.as_bytes(), 400, "json_depth", -32700, json!(1)),
         (memory::post(), b"\xef\xbb\xbf{}", 400, "json_byte_order_mark", -32700, json!(null)),
         (memory::post(), br#"{"jsonrpc":"2.0","id":7,"method":"ping"} {}"#, 400, "json_trailing_bytes", -32700, json!(7)),
-        (memory::post(), br#"[{"jsonrpc":"2.0","id":7,"method":"ping"}]"#, 400, "rpc_batch", -32600, json!(null)),
+        (with(&[(version, "2025-06-18")]), br#"[{"jsonrpc":"2.0","id":7,"method":"ping"}]"#, 400, "rpc_batch", -32600, json!(null)),
         (memory::post(), br#"{"jsonrpc":"1.0","id":7,"method":"ping"}"#, 400, "rpc_version", -32600, json!(7)),
         (memory::post(), br#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#, 400, "rpc_id", -32600, json!(null)),
         (memory::post(), br#"{"jsonrpc":"2.0","id":7,"Method":"ping","method":"ping"}"#, 400, "rpc_member_case", -32600, json!(7)),
@@ -92,6 +95,7 @@ fn what_is_no_well_formed_message_is_refused_with_its_reason() {
         (with(&[(transport::NAME, "=?base64?ZWNobw?=")]), CALL.as_bytes(), 400, "header_mismatch", -32020, json!("c")),
         (with(&[(version, "2026-07-28"), (transport::METHOD, "ping")]), PING.as_bytes(), 400, "protocol_version_missing", -32602, json!(7)),
         (with(&[(version, "2026-07-28")]), stateless.as_bytes(), 400, "header_missing", -32020, json!(1)),
+        (with(&[(version, "2026-07-28")]), without_capabilities.as_bytes(), 400, "client_capabilities_missing", -32602, json!(1)),
         (with(&[(version, "1999-01-01")]), PING.as_bytes(), 400, "protocol_version_unsupported", -32022, json!(7)),
         // Methods without a message.
         (with(&[(":method", "GET")]), b"{}", 400, "unexpected_body", -32600, json!(null)),
@@ -122,7 +126,6 @@ fn well_formed_messages_pass_unchanged() {
     let call_headers = with(&[
         (transport::METHOD, "tools/call"),
         (transport::NAME, "=?base64?ZWNobw==?="),
-        (transport::SESSION_ID, "s-1"),
         ("content-type", "application/json; charset=utf-8"),
         ("content-encoding", "identity"),
     ]);
@@ -143,28 +146,18 @@ fn well_formed_messages_pass_unchanged() {
 }
 
 #[test]
-fn trailers_are_refused_unless_they_are_allowed() {
-    let get = || with(&[(":method", "GET")]);
-    for (headers, body) in [(memory::post(), PING), (get(), "")] {
-        let (passed, _) = send(Configuration::default(), headers.clone(), body.as_bytes(), true);
-        let Passed::Refused(reply) = passed else { panic!("{passed:?}") };
-        assert_eq!(facts_of(&reply), (400, "request_trailers".to_owned(), -32600, json!(null)));
-
-        let allowing = Configuration { request_trailers: Trailers::Allow, ..Configuration::default() };
-        assert_eq!(send(allowing, headers, body.as_bytes(), true).0, Passed::On(body.into()));
+fn trailers_change_no_verdict_and_go_no_further() {
+    for (headers, body) in [(memory::post(), PING), (with(&[(":method", "GET")]), "")] {
+        let (passed, host) = send(Configuration::default(), headers, body.as_bytes(), true);
+        assert_eq!((passed, host.trailers_dropped), (Passed::On(body.into()), true));
     }
-    let allowing = Configuration { request_trailers: Trailers::Allow, ..Configuration::default() };
-    assert!(
-        matches!(send(allowing, memory::post(), b"{", true).0, Passed::Refused(_)),
-        "judged all the same"
-    );
+    let (passed, _) = send(Configuration::default(), memory::post(), b"{", true);
+    assert!(matches!(passed, Passed::Refused(_)));
 }
 
 #[test]
 fn limits_are_those_of_the_configuration() {
-    let configuration: Configuration =
-        serde_json::from_value(json!({"limits": {"name_bytes": 4}, "request_trailers": "allow"})).unwrap();
-    assert_eq!(configuration.request_trailers, Trailers::Allow);
+    let configuration: Configuration = serde_json::from_value(json!({"limits": {"name_bytes": 4}})).unwrap();
     assert!(matches!(send(configuration.clone(), memory::post(), PING.as_bytes(), false).0, Passed::On(_)));
     let (Passed::Refused(reply), _) = send(configuration, memory::post(), CALL.as_bytes(), false) else {
         panic!("too long a method");
@@ -180,4 +173,70 @@ fn operators_see_method_and_tool() {
     assert_eq!(host.properties["airlock.tool"], b"echo");
     let (_, host) = send(Configuration::default(), memory::post(), PING.as_bytes(), false);
     assert!(!host.properties.contains_key("airlock.tool"));
+}
+
+#[test]
+fn pages_and_names_that_are_allowed_pass() {
+    let configuration: Configuration = serde_json::from_value(json!({
+        "origins": ["https://app.example.com", "http://localhost:*"],
+        "hosts": ["mcp.example.com"],
+    }))
+    .unwrap();
+    for origin in ["https://app.example.com", "http://localhost:6274"] {
+        let (passed, _) = send(configuration.clone(), with(&[("origin", origin)]), PING.as_bytes(), false);
+        assert!(matches!(passed, Passed::On(_)), "{origin}");
+    }
+    let elsewhere = with(&[(":authority", "rebound.evil.example")]);
+    let (Passed::Refused(reply), _) = send(configuration, elsewhere, PING.as_bytes(), false) else {
+        panic!()
+    };
+    assert_eq!(facts_of(&reply), (421, "host_not_allowed".to_owned(), -32600, json!(null)));
+    let error = serde_json::from_value::<Configuration>(json!({"origins": ["*"]})).unwrap_err();
+    assert!(error.to_string().contains("`*` is not an origin"), "{error}");
+}
+
+#[test]
+fn a_refusal_says_what_would_do() {
+    let (Passed::Refused(reply), _) =
+        send(Configuration::default(), with(&[(":method", "PUT")]), PING.as_bytes(), false)
+    else {
+        panic!()
+    };
+    assert!(reply.headers.contains(&("allow", "GET, POST, DELETE".to_owned())));
+    let unknown = with(&[(transport::PROTOCOL_VERSION, "1999-01-01")]);
+    let (Passed::Refused(reply), _) = send(Configuration::default(), unknown, PING.as_bytes(), false) else {
+        panic!()
+    };
+    let body: Value = serde_json::from_slice(&reply.body).unwrap();
+    assert_eq!(body["error"]["data"]["requested"], "1999-01-01");
+    assert_eq!(body["error"]["data"]["supported"], json!(ProtocolVersion::ALL));
+}
+
+#[test]
+fn what_a_server_answers_has_one_meaning_too() {
+    let answer = |status: &str, content_type: &str, body: &str| {
+        let stages: Vec<Box<dyn Stage>> = vec![Box::new(McpParser::new(Configuration::default()))];
+        let (mut chain, _) = memory::chain(stages, Options::default());
+        let mut host = MemoryHost::with_request(with(&[("accept-encoding", "gzip")]));
+        assert_eq!(host.request(&mut chain, &[PING.as_bytes()], false), Passed::On(PING.into()));
+        assert!(!host.upstream.headers.as_ref().unwrap().contains("accept-encoding"));
+        let headers = Headers::from([(":status", status), ("content-type", content_type)]);
+        match host.response(&mut chain, headers, &[body.as_bytes()], false) {
+            Passed::On(got) => String::from_utf8(got).unwrap(),
+            Passed::Refused(reply) => reply.reason.to_owned(),
+            Passed::Stuck => panic!("{body}"),
+        }
+    };
+    let (json, events) = ("application/json", "text/event-stream");
+    let twice = r#"{"jsonrpc":"2.0","id":7,"result":{},"result":{"isError":true}}"#;
+    let large = r#"{"jsonrpc":"2.0","id":7,"result":{"structuredContent":{"id":18446744073709551615}}}"#;
+    let endpoint = "event: endpoint\ndata: /messages?session=1\n\n";
+    assert_eq!(answer("200", json, large), large);
+    assert_eq!(answer("200", json, twice), "response_message");
+    assert_eq!(answer("400", json, twice), twice, "no client takes an HTTP error for an answer");
+    assert_eq!(answer("400", json, r#"{"detail":"no"}"#), r#"{"detail":"no"}"#);
+    assert_eq!(answer("200", json, r#"{"detail":"no"}"#), "response_message");
+    assert_eq!(answer("200", events, endpoint), endpoint);
+    let cut = answer("200", events, &format!("data: {large}\n\ndata: {twice}\n\n"));
+    assert!(cut.starts_with(&format!("data: {large}\n\n")) && cut.contains("response_message"), "{cut}");
 }

@@ -1,4 +1,4 @@
-use airlock_mcp::{Id, error_body};
+use airlock_mcp::{Id, error_body, unsupported_version_body};
 
 use crate::HostError;
 
@@ -15,6 +15,9 @@ pub mod rpc {
     /// The server's answer cannot be passed on.
     pub const BAD_ANSWER: i64 = -31502;
 }
+
+/// Value of `Allow`, which every 405 must have (RFC 9110 section 15.5.6).
+const METHODS: &str = "GET, POST, DELETE";
 
 /// A refusal: what the client is told and what goes on record.
 ///
@@ -34,6 +37,8 @@ pub struct Denial {
     pub rule: Option<String>,
     /// Value of `WWW-Authenticate` (RFC 9110 section 11.6.1), without the scheme's secrets.
     pub challenge: Option<String>,
+    /// The protocol version that was asked for and is not known: the answer then lists those that are.
+    pub requested_version: Option<String>,
     /// The JSON-RPC id, where it is known only to the refusing stage because the message could not be read whole.
     pub id: Option<Id>,
 }
@@ -41,30 +46,59 @@ pub struct Denial {
 impl Denial {
     /// A refusal without rule and challenge.
     pub fn new(status: u16, code: i64, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, reason, message: message.into(), rule: None, challenge: None, id: None }
+        Self {
+            status,
+            code,
+            reason,
+            message: message.into(),
+            rule: None,
+            challenge: None,
+            requested_version: None,
+            id: None,
+        }
     }
 
     /// A refusal of a server's answer that cannot be passed on.
-    pub(crate) fn unreadable_answer(reason: &'static str, message: &str) -> Self {
+    pub fn unreadable_answer(reason: &'static str, message: &str) -> Self {
         Self::new(502, rpc::BAD_ANSWER, reason, message)
     }
 
-    /// The answer to the client. `id` is the JSON-RPC id of the refused message where it is known.
-    pub fn reply(&self, id: Option<&Id>) -> Reply {
+    /// The answer to the client, with a body made by [`Denial::body`] or [`Denial::batch_body`].
+    pub fn reply(&self, body: Vec<u8>) -> Reply {
         let mut headers = vec![("content-type", "application/json".to_owned())];
         if let Some(challenge) = &self.challenge {
             headers.push(("www-authenticate", challenge.clone()));
         }
-        Reply { status: self.status, headers, body: self.body(id), reason: self.reason }
+        if self.status == 405 {
+            headers.push(("allow", METHODS.to_owned()));
+        }
+        Reply { status: self.status, headers, body, reason: self.reason }
     }
 
-    /// The JSON-RPC error alone, for a place where the HTTP status has already gone.
+    /// The JSON-RPC errors for a batch that is refused as a whole: one for every request in it.
+    pub fn batch_body<'a>(&self, ids: impl Iterator<Item = &'a Id>) -> Vec<u8> {
+        let mut body = vec![b'['];
+        for (index, id) in ids.enumerate() {
+            if index > 0 {
+                body.push(b',');
+            }
+            body.extend_from_slice(&Self { id: None, ..self.clone() }.body(Some(id)));
+        }
+        body.push(b']');
+        body
+    }
+
+    /// The JSON-RPC error. `id` is that of the refused message, where it is known.
     pub fn body(&self, id: Option<&Id>) -> Vec<u8> {
         let mut data = vec![("reason", self.reason)];
         if let Some(rule) = &self.rule {
             data.push(("rule", rule));
         }
-        error_body(self.id.as_ref().or(id), self.code, &self.message, &data)
+        let id = self.id.as_ref().or(id);
+        match &self.requested_version {
+            Some(requested) => unsupported_version_body(id, &self.message, requested, &data),
+            None => error_body(id, self.code, &self.message, &data),
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 use airlock_jose::Claims;
-use airlock_mcp::{Id, Message, parse};
+use airlock_mcp::{Id, Message, ParseErrorKind, parse, parse_answer};
 use airlock_policy::Operation;
 use airlock_receipt::Digester;
 use airlock_redact::Findings;
@@ -26,7 +26,11 @@ pub struct Exchange {
     pub request_digest: Option<Digester>,
     /// Digest of the response body as it went out, kept by the receipt stage.
     pub response_digest: Option<Digester>,
+    /// The session that the client named, for the filter that unsealed its id. It opens the session, so that it stays
+    /// here and never becomes a fact.
+    pub session: Option<Session>,
     body: Body,
+    answer: Option<Message>,
 }
 
 /// The request body in the filter's memory.
@@ -34,6 +38,21 @@ pub struct Exchange {
 struct Body {
     bytes: Option<Vec<u8>>,
     rewritten: bool,
+}
+
+/// A session id in its two forms.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Session {
+    /// As the client knows it.
+    pub sealed: String,
+    /// As the server knows it.
+    pub id: String,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Session")
+    }
 }
 
 /// What stages tell one another about an exchange: small, owned, free of payloads and credentials.
@@ -56,8 +75,9 @@ pub struct Facts {
     pub caller: Caller,
     /// What the body says; its spans point into the body that this filter read.
     pub message: Option<Message>,
-    /// Whether the request carried trailers.
-    pub trailers: bool,
+    /// The messages of a batch, which protocol version 2025-03-26 allows; empty for a single message. Hooks see them
+    /// one at a time in `message`.
+    pub batch: Vec<Part>,
     /// What policy said.
     pub verdict: Option<Verdict>,
     /// The refusal that the client got, if any.
@@ -76,6 +96,19 @@ pub struct Facts {
     pub status: Option<u16>,
     /// Whether the answer came to its end.
     pub ended: bool,
+}
+
+/// What is known of one message of a batch.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    /// 32 hexadecimal digits, like [`Facts::id`]: every message of a batch has a record of its own.
+    pub id: String,
+    /// What it says; its spans point into the part of the body that is this message.
+    pub message: Option<Message>,
+    /// What policy said.
+    pub verdict: Option<Verdict>,
+    /// Personal data found in it.
+    pub found_in_request: Findings,
 }
 
 /// Refusals that are noted at most; a long stream could bring about one with every event.
@@ -197,12 +230,46 @@ impl Exchange {
         if self.facts.message.is_none() {
             self.facts.message = Some(parse(body, &self.message_limits).map_err(unreadable)?);
         }
-        self.facts.message.as_ref().ok_or_else(|| crate::HostError.into())
+        match &self.facts.message {
+            Some(message)
+                if !self.facts.batch.is_empty() && message.method.as_deref() == Some("initialize") =>
+            {
+                let kind = ParseErrorKind::RpcBatch;
+                Err(Denial::new(400, kind.code(), kind.reason(), "`initialize` must not be part of a batch"))
+            }
+            Some(message) => Ok(message),
+            None => Err(crate::HostError.into()),
+        }
     }
 
-    /// The JSON-RPC id that an answer must carry, where it is known.
-    pub(crate) fn message_id(&self) -> Option<Id> {
-        self.facts.message.as_ref().and_then(|message| message.id.clone())
+    /// The message of an answer that a stage is shown, read once for all of them.
+    ///
+    /// # Errors
+    /// A [`Denial`] if it is not one message with one meaning.
+    pub fn answer(&mut self, json: &[u8]) -> Result<&Message, Denial> {
+        if self.answer.is_none() {
+            self.answer = Some(parse_answer(json, &self.message_limits.for_answers()).map_err(|error| {
+                let message = format!("the server's answer is no valid MCP message: {}", error.kind);
+                Denial::unreadable_answer("response_message", &message)
+            })?);
+        }
+        self.answer.as_ref().ok_or_else(|| crate::HostError.into())
+    }
+
+    /// Another answer, or the same one changed, is about to be shown.
+    pub(crate) fn forget_answer(&mut self) {
+        self.answer = None;
+    }
+
+    /// The body of a refusal: an error with the id of the message, or for a batch one for every request in it.
+    pub(crate) fn refusal_body(&self, denial: &Denial) -> Vec<u8> {
+        let id = |message: &Option<Message>| message.as_ref().and_then(|message| message.id.clone());
+        let asked: Vec<Id> = self.facts.batch.iter().filter_map(|part| id(&part.message)).collect();
+        if asked.is_empty() {
+            denial.body(id(&self.facts.message).as_ref())
+        } else {
+            denial.batch_body(asked.iter())
+        }
     }
 
     /// Takes the body as this filter was given it. What an earlier filter read may have been another body: a filter of
@@ -210,6 +277,32 @@ impl Exchange {
     pub(crate) fn keep_body(&mut self, bytes: Vec<u8>) {
         self.facts.message = None;
         self.body = Body { bytes: Some(bytes), rewritten: false };
+    }
+
+    /// Takes up one message of a batch, whose bytes are `bytes`.
+    pub(crate) fn take_up(&mut self, index: usize, bytes: Vec<u8>) {
+        self.body = Body { bytes: Some(bytes), rewritten: false };
+        self.swap(index);
+    }
+
+    /// Puts a message of a batch down again and returns its bytes if they have changed.
+    pub(crate) fn put_down(&mut self, index: usize) -> Option<Vec<u8>> {
+        self.swap(index);
+        self.take_rewritten()
+    }
+
+    fn swap(&mut self, index: usize) {
+        let facts = &mut self.facts;
+        if let Some(part) = facts.batch.get_mut(index) {
+            std::mem::swap(&mut facts.message, &mut part.message);
+            std::mem::swap(&mut facts.verdict, &mut part.verdict);
+            std::mem::swap(&mut facts.found_in_request, &mut part.found_in_request);
+        }
+    }
+
+    /// Keeps what became of the whole body of a batch.
+    pub(crate) fn put_back(&mut self, bytes: Vec<u8>, rewritten: bool) {
+        self.body = Body { bytes: Some(bytes), rewritten };
     }
 
     pub(crate) fn take_rewritten(&mut self) -> Option<Vec<u8>> {

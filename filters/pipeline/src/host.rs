@@ -30,6 +30,9 @@ pub trait Host {
     /// callback paused, otherwise the piece that has just come.
     fn body(&self, side: Side, size: usize) -> Result<Vec<u8>, HostError>;
 
+    /// Takes the trailers of the request away before they leave. Only possible while they are being delivered.
+    fn drop_request_trailers(&mut self) -> Result<(), HostError>;
+
     /// Puts `bytes` in the place of the first `size` bytes of what [`Host::body`] shows.
     fn replace_body(&mut self, side: Side, size: usize, bytes: &[u8]) -> Result<(), HostError>;
 
@@ -39,12 +42,25 @@ pub trait Host {
     /// Publishes `wasm.<name>` for access logs, RBAC, rate limits and tracing of the proxy itself.
     fn set_property(&mut self, name: &str, value: &[u8]);
 
+    /// What all workers of the proxy share under `key`, with its revision; `None` where there is nothing.
+    fn shared(&self, key: &str) -> Result<Option<(Vec<u8>, u32)>, HostError>;
+
+    /// Puts `value` under `key` for all workers. It fails where there is a value already and its revision is another:
+    /// then another worker was faster. [`NEW`] stands for "there is none".
+    fn share(&mut self, key: &str, value: &[u8], revision: u32) -> Result<(), HostError>;
+
     /// Time since the Unix epoch, in microseconds.
     fn now_micros(&self) -> u64;
 
-    /// 16 bytes that no one can foresee.
+    /// 16 bytes that tell this from everything else.
     fn random(&mut self) -> [u8; 16];
+
+    /// 32 bytes that nobody can foresee.
+    fn secret(&mut self) -> Result<[u8; 32], HostError>;
 }
+
+/// The revision of a shared value that is not there yet. No revision that a proxy gives out comes as far.
+pub const NEW: u32 = u32::MAX;
 
 /// Longest value that is published for operators, in bytes.
 const PROPERTY_BYTES: usize = 256;

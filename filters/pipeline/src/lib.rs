@@ -5,6 +5,7 @@
 //! when to stream. The proxy is reached through [`Host`] alone: `filters/airlock` implements it on proxy-wasm,
 //! [`memory::MemoryHost`] in memory, so that whole chains run in unit tests, fuzzers and benchmarks.
 
+mod batch;
 mod chain;
 mod denial;
 mod exchange;
@@ -22,7 +23,7 @@ mod tests;
 
 pub use chain::{Chain, Directive, Limits, Options};
 pub use denial::{Denial, Reply, rpc};
-pub use exchange::{Caller, Evidence, Exchange, Facts, Refusal, Verdict};
+pub use exchange::{Caller, Evidence, Exchange, Facts, Part, Refusal, Session, Verdict};
 pub use headers::{Headers, Repeated};
-pub use host::{Host, HostError, Side, publish};
+pub use host::{Host, HostError, NEW, Side, publish};
 pub use stage::{Mode, Stage};

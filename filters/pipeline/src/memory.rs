@@ -39,6 +39,10 @@ pub struct MemoryHost {
     pub downstream: Departed,
     /// The answer that a stage gave in the server's stead.
     pub reply: Option<Reply>,
+    /// What workers share, with revisions.
+    pub shared: BTreeMap<String, (Vec<u8>, u32)>,
+    /// Whether the request's trailers were taken away.
+    pub trailers_dropped: bool,
     /// Published properties, by their name without `wasm.`.
     pub properties: BTreeMap<String, Vec<u8>>,
     /// The clock, microseconds since the Unix epoch.
@@ -63,6 +67,12 @@ pub struct Departed {
 pub struct Faults {
     /// [`Host::set_header`] and [`Host::remove_header`].
     pub headers: bool,
+    /// [`Host::drop_request_trailers`].
+    pub trailers: bool,
+    /// [`Host::shared`] and [`Host::share`].
+    pub shared: bool,
+    /// [`Host::secret`].
+    pub secret: bool,
     /// [`Host::body`].
     pub body: bool,
     /// [`Host::replace_body`].
@@ -220,6 +230,24 @@ impl Host for MemoryHost {
         body.get(..size).filter(|_| !self.faults.body).map(<[u8]>::to_vec).ok_or(HostError)
     }
 
+    fn drop_request_trailers(&mut self) -> Result<(), HostError> {
+        self.trailers_dropped = !self.faults.trailers;
+        if self.trailers_dropped { Ok(()) } else { Err(HostError) }
+    }
+
+    fn shared(&self, key: &str) -> Result<Option<(Vec<u8>, u32)>, HostError> {
+        if self.faults.shared { Err(HostError) } else { Ok(self.shared.get(key).cloned()) }
+    }
+
+    fn share(&mut self, key: &str, value: &[u8], revision: u32) -> Result<(), HostError> {
+        let now = self.shared.get(key).map(|(_, revision)| *revision);
+        if self.faults.shared || now.is_some_and(|now| now != revision) {
+            return Err(HostError);
+        }
+        self.shared.insert(key.to_owned(), (value.to_vec(), now.unwrap_or(0).wrapping_add(1)));
+        Ok(())
+    }
+
     fn replace_body(&mut self, side: Side, size: usize, bytes: &[u8]) -> Result<(), HostError> {
         let fails = self.faults.replace;
         let (_, body) = self.side(side);
@@ -249,5 +277,10 @@ impl Host for MemoryHost {
     fn random(&mut self) -> [u8; 16] {
         self.drawn = self.drawn.wrapping_add(1);
         [self.drawn; 16]
+    }
+
+    fn secret(&mut self) -> Result<[u8; 32], HostError> {
+        self.drawn = self.drawn.wrapping_add(1);
+        if self.faults.secret { Err(HostError) } else { Ok([self.drawn; 32]) }
     }
 }

@@ -1,5 +1,6 @@
 use crate::{
     Denial, Directive, Facts, Headers, Host, HostError, Side,
+    batch::each_message,
     denial::rpc,
     turn::{Readers, Turn},
 };
@@ -95,12 +96,13 @@ impl Request {
     }
 
     pub(crate) fn trailers(&mut self, turn: &mut Turn<'_>) -> Directive {
-        turn.exchange.facts.trailers = true;
         match self {
             Self::Refused | Self::Stuck => Directive::Pause,
             Self::Released | Self::Streaming => Directive::Continue,
             Self::Gathering { .. } => {
-                let verdict = self.judge(turn);
+                // A server could merge trailers into headers that were judged without them. MCP has no use for them.
+                let dropped = turn.host.drop_request_trailers().map_err(Denial::from);
+                let verdict = dropped.and_then(|()| self.judge(turn));
                 self.settle(turn, verdict)
             }
         }
@@ -132,8 +134,11 @@ impl Request {
         };
         turn.observe_request(&body);
         turn.exchange.keep_body(body);
-        turn.inwards(|stage, exchange, host| stage.request_body(exchange, host))?;
-        let directive = depart(turn)?;
+        each_message(turn, |turn| {
+            turn.inwards(|stage, exchange, host| stage.request_body(exchange, host))?;
+            turn.inwards(|stage, exchange, host| stage.before_upstream(exchange, host))
+        })?;
+        turn.exchange.facts.released = true;
         if let Some(body) = turn.exchange.take_rewritten() {
             if turn.options.hold_headers {
                 turn.host.set_header(Side::Request, "content-length", &body.len().to_string())?;
@@ -141,7 +146,7 @@ impl Request {
             turn.host.replace_body(Side::Request, size, &body)?;
         }
         *self = Self::Released;
-        Ok(directive)
+        Ok(Directive::Continue)
     }
 
     /// A body that cannot be read: refused, or passed on as it is where only observing stages wanted to read it.
@@ -165,10 +170,10 @@ impl Request {
         };
         turn.exchange.facts.released = false;
         turn.record_refusal(&denial, false);
-        let id = turn.exchange.message_id();
+        let body = turn.exchange.refusal_body(&denial);
         // A reply that the proxy does not take leaves the request paused: it runs into the proxy's time limit and
         // never reaches the server.
-        *self = match turn.host.reply(&denial.reply(id.as_ref())) {
+        *self = match turn.host.reply(&denial.reply(body)) {
             Ok(()) => Self::Refused,
             Err(_) => Self::Stuck,
         };

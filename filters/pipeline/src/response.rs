@@ -160,7 +160,7 @@ impl Answer {
             return self.refuse(turn, denial);
         }
         turn.record_refusal(denial, true);
-        let body = denial.body(turn.exchange.message_id().as_ref());
+        let body = turn.exchange.refusal_body(denial);
         *self = Self::Cut;
         self.put(turn, size, &body)
     }
@@ -181,7 +181,7 @@ impl Answer {
             Err(denial) => {
                 turn.record_refusal(&denial, true);
                 sent.extend_from_slice(b"event: message\ndata: ");
-                sent.extend_from_slice(&denial.body(turn.exchange.message_id().as_ref()));
+                sent.extend_from_slice(&turn.exchange.refusal_body(&denial));
                 sent.extend_from_slice(b"\n\n");
                 *self = Self::Cut;
             }
@@ -208,7 +208,7 @@ impl Answer {
     fn refuse(&mut self, turn: &mut Turn<'_>, denial: &Denial) -> Directive {
         *self = Self::Closed;
         turn.record_refusal(denial, true);
-        let reply = denial.reply(turn.exchange.message_id().as_ref());
+        let reply = denial.reply(turn.exchange.refusal_body(denial));
         // A reply that the proxy does not take leaves the response paused: nothing of it reaches the client.
         if turn.host.reply(&reply).is_ok() {
             turn.exchange.facts.status = Some(reply.status);

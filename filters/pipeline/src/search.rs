@@ -1,6 +1,10 @@
 use airlock_mcp::{sse, transport};
 
-use crate::{Denial, Headers, turn::Turn};
+use crate::{
+    Denial, Headers,
+    batch::{may_be_batch, spliced},
+    turn::Turn,
+};
 
 /// How a response is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,9 +63,28 @@ fn is_text(content_type: &str) -> bool {
         })
 }
 
-/// Shows a message to every stage that reads responses, innermost first, and returns what they made of it.
-pub(crate) fn search(turn: &mut Turn<'_>, message: &[u8], kind: Kind) -> Result<Option<Vec<u8>>, Denial> {
+/// Shows an answer to every stage that reads responses, innermost first, and returns what they made of it. They see the
+/// messages of a batch one at a time.
+pub(crate) fn search(turn: &mut Turn<'_>, answer: &[u8], kind: Kind) -> Result<Option<Vec<u8>>, Denial> {
+    let spans = if kind == Kind::Json && may_be_batch(turn.exchange, answer) {
+        airlock_mcp::batch(answer, &turn.exchange.message_limits.for_answers()).ok()
+    } else {
+        None
+    };
+    let Some(spans) = spans else { return search_one(turn, answer, kind) };
+    let mut changes = Vec::new();
+    for span in spans {
+        let message = answer.get(span.clone()).unwrap_or_default();
+        if let Some(changed) = search_one(turn, message, kind)? {
+            changes.push((span, changed));
+        }
+    }
+    Ok((!changes.is_empty()).then(|| spliced(answer, &changes)))
+}
+
+fn search_one(turn: &mut Turn<'_>, message: &[u8], kind: Kind) -> Result<Option<Vec<u8>>, Denial> {
     let mut replaced: Option<Vec<u8>> = None;
+    turn.exchange.forget_answer();
     turn.outwards(|stage, exchange, _| {
         if !stage.reads_response(exchange) {
             return Ok(());
@@ -73,6 +96,7 @@ pub(crate) fn search(turn: &mut Turn<'_>, message: &[u8], kind: Kind) -> Result<
             Kind::Other => None,
         };
         if next.is_some() {
+            exchange.forget_answer();
             replaced = next;
         }
         Ok(())
@@ -92,8 +116,10 @@ pub(crate) fn search_events(
         Denial::unreadable_answer("response_event_too_large", message)
     })?;
     for event in events {
+        // The transport of 2024-11-05 opens with the address for messages, which is no JSON.
+        let kind = if event.name() == Some(b"endpoint") { Kind::Text } else { Kind::Json };
         let replaced = match event.data().filter(|data| !data.is_empty()) {
-            Some(data) => search(turn, &data, Kind::Json)?,
+            Some(data) => search(turn, &data, kind)?,
             None => None,
         };
         match replaced {

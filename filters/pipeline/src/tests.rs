@@ -1,5 +1,6 @@
 //! Chains in memory: a stage that censors, a stage that watches, and everything a proxy can do to them.
 
+mod batch;
 mod request;
 mod response;
 

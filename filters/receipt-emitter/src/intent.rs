@@ -68,7 +68,7 @@ fn only_reads(exchange: &Exchange) -> bool {
         );
     }
     match &exchange.facts.message {
-        Some(message) => !matches!(message.class(), Class::Write | Class::Unknown),
+        Some(message) => !matches!(message.class(), Class::Write | Class::ServerPull | Class::Unknown),
         None => matches!(exchange.facts.http_method.as_str(), "GET" | "DELETE"),
     }
 }

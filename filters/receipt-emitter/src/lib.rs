@@ -15,7 +15,7 @@ mod tests;
 use std::{cell::RefCell, rc::Rc};
 
 use airlock_mcp::transport;
-use airlock_pipeline::{Denial, Exchange, Host, Mode, Stage, rpc};
+use airlock_pipeline::{Denial, Exchange, Facts, Host, Mode, Stage, rpc};
 use airlock_receipt::{Digester, Name};
 
 pub use configuration::{Configuration, Delivery, Digests, Signer};
@@ -49,6 +49,18 @@ impl ReceiptEmitter {
         match &self.digesting {
             Digesting::Plain => Digester::sha256(),
             Digesting::Keyed(key) => Digester::hmac_sha256(key),
+        }
+    }
+
+    /// Puts the record of one message into the queue.
+    fn keep(&self, facts: &Facts, digests: &record::Digests, now_micros: u64) {
+        let digest = |text: &str| self.digest(text.as_bytes());
+        let record = record::record(self.gateway.clone(), self.mode, facts, digests, now_micros, digest);
+        if let Ok(json) = serde_json::to_vec(&record) {
+            // A stage that only observes lets calls through a full queue, which would grow without end.
+            let refusal = facts.refusal.as_ref();
+            let reached_server = refusal.is_none_or(|refusal| refusal.answer_withheld);
+            self.queue.borrow_mut().push(json, reached_server && self.mode == Mode::Enforce);
         }
     }
 
@@ -116,19 +128,20 @@ impl Stage for ReceiptEmitter {
         let request = exchange.request_digest.take().map(Digester::finish);
         let response = exchange.response_digest.take().map(Digester::finish);
         let digests = record::Digests { request, response };
-        let record = record::record(
-            self.gateway.clone(),
-            self.mode,
-            &exchange.facts,
-            digests,
-            host.now_micros(),
-            |text| self.digest(text.as_bytes()),
-        );
-        if let Ok(json) = serde_json::to_vec(&record) {
-            // A stage that only observes lets calls through a full queue, which would grow without end.
-            let refusal = exchange.facts.refusal.as_ref();
-            let reached_server = refusal.is_none_or(|refusal| refusal.answer_withheld);
-            self.queue.borrow_mut().push(json, reached_server && self.mode == Mode::Enforce);
+        let now = host.now_micros();
+        let parts = std::mem::take(&mut exchange.facts.batch);
+        if parts.is_empty() {
+            return self.keep(&exchange.facts, &digests, now);
+        }
+        let facts = &mut exchange.facts;
+        for part in parts {
+            facts.id = part.id;
+            facts.message = part.message;
+            facts.verdict = part.verdict;
+            facts.found_in_request = part.found_in_request;
+            self.keep(facts, &digests, now);
+            // What is in the one answer to all of them is counted once, with the first.
+            facts.found_in_response = Default::default();
         }
     }
 }

@@ -19,7 +19,7 @@ pub(crate) fn record(
     gateway: Name<128>,
     mode: Mode,
     facts: &Facts,
-    digests: Digests,
+    digests: &Digests,
     now_micros: u64,
     digest: impl Fn(&str) -> String,
 ) -> Record {
@@ -33,8 +33,8 @@ pub(crate) fn record(
         what: what(facts),
         decision: decision(mode, facts),
         outcome: outcome(facts),
-        request_digest: digests.request,
-        response_digest: digests.response,
+        request_digest: digests.request.clone(),
+        response_digest: digests.response.clone(),
         findings: findings(facts),
     };
     record.clamp();
@@ -98,11 +98,11 @@ fn operation(facts: &Facts) -> Operation {
         },
         (None, Some(class)) => match class {
             Class::Session => Operation::Session,
-            Class::List => Operation::List,
-            Class::Read => Operation::Read,
+            Class::ReadMeta => Operation::List,
+            Class::ReadData => Operation::Read,
             Class::Stream => Operation::Stream,
             Class::Write => Operation::Write,
-            Class::Unknown => Operation::Unknown,
+            Class::ServerPull | Class::Unknown => Operation::Unknown,
         },
         (None, None) => Operation::Unknown,
     }

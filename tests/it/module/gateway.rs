@@ -315,6 +315,7 @@ impl Gateway {
     }
 
     fn trailers(&mut self, exchange: &mut Exchange, side: usize) {
+        exchange.stream.trailers = vec![(b"x-late".to_vec(), b"1".to_vec())];
         for (position, &index) in exchange.order(side).iter().enumerate() {
             if exchange.over(side) {
                 return;

@@ -10,6 +10,7 @@ pub(super) type Lines = Vec<(Vec<u8>, Vec<u8>)>;
 pub(super) const OK: u32 = 0;
 pub(super) const NOT_FOUND: u32 = 1;
 pub(super) const BAD_ARGUMENT: u32 = 2;
+const CAS_MISMATCH: u32 = 8;
 pub(super) const INTERNAL_FAILURE: u32 = 10;
 const UNIMPLEMENTED: u32 = 12;
 
@@ -90,6 +91,8 @@ pub(super) struct Proxy {
     pub(super) fault: Option<Fault>,
     /// How often each import was called.
     pub(super) called: BTreeMap<&'static str, usize>,
+    /// What all VMs share, with revisions.
+    shared: BTreeMap<Vec<u8>, (Vec<u8>, u32)>,
     drawn: u64,
     next_token: u32,
 }
@@ -101,6 +104,8 @@ pub(super) struct Stream {
     pub(super) headers: [Lines; 2],
     /// Whether the filter can reach them at this moment.
     pub(super) visible: [bool; 2],
+    /// Trailers of the request, during their callback.
+    pub(super) trailers: Lines,
     /// What the filter sees of the bodies.
     pub(super) bodies: [Vec<u8>; 2],
     /// Filter state, by name.
@@ -179,6 +184,26 @@ impl Proxy {
                 let Some(lines) = self.map(map) else { return BAD_ARGUMENT };
                 lines.retain(|(old, _)| *old != name);
             }
+            ("proxy_set_header_map_pairs", &[map, pairs, size]) => {
+                let pairs = read_map(&guest.read(pairs, size));
+                let Some(lines) = self.map(map) else { return BAD_ARGUMENT };
+                *lines = pairs;
+            }
+            ("proxy_get_shared_data", &[key, key_size, to, to_size, revision]) => {
+                let Some((value, now)) = self.shared.get(&guest.read(key, key_size)) else {
+                    return NOT_FOUND;
+                };
+                guest.give(value, to, to_size);
+                guest.write(revision, &now.to_le_bytes());
+            }
+            ("proxy_set_shared_data", &[key, key_size, value, value_size, revision]) => {
+                let (key, value) = (guest.read(key, key_size), guest.read(value, value_size));
+                let now = self.shared.get(&key).map(|(_, now)| *now);
+                if now.is_some_and(|now| revision != 0 && revision != now) {
+                    return CAS_MISMATCH;
+                }
+                self.shared.insert(key, (value, now.unwrap_or(0) + 1));
+            }
             ("proxy_get_property", &[path, path_size, to, to_size]) => {
                 let value = match guest.read(path, path_size) {
                     path if path == b"plugin_root_id" => Some(self.root_id.clone().into_bytes()),
@@ -242,6 +267,7 @@ impl Proxy {
         match map {
             0 => stream.visible[0].then_some(&mut stream.headers[0]),
             2 => stream.visible[1].then_some(&mut stream.headers[1]),
+            1 => Some(&mut stream.trailers),
             6 => Some(&mut self.call_answer),
             _ => None,
         }

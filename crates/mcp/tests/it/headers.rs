@@ -1,8 +1,8 @@
 //! Agreement of headers and body.
 
 use airlock_mcp::transport::{
-    Era, METHOD, NAME, PROTOCOL_VERSION, ProtocolVersion, check_headers, decode_header_value,
-    is_event_stream, is_json, is_session_id,
+    Era, METHOD, NAME, PROTOCOL_VERSION, ProtocolVersion, accepts, allows_batch, check_headers,
+    decode_header_value, is_event_stream, is_json, is_session_id,
 };
 
 use crate::parse;
@@ -12,7 +12,8 @@ const LAST_HANDSHAKE: &str = "2025-11-25";
 
 fn request(method: &str, version: Option<&str>, params: &str) -> String {
     let meta = version.map_or("{}".to_owned(), |version| {
-        format!(r#"{{"io.modelcontextprotocol/protocolVersion":"{version}"}}"#)
+        let capabilities = r#""io.modelcontextprotocol/clientCapabilities":{}"#;
+        format!(r#"{{"io.modelcontextprotocol/protocolVersion":"{version}",{capabilities}}}"#)
     });
     format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{{{params}"_meta":{meta}}}}}"#)
 }
@@ -55,6 +56,54 @@ fn a_stateless_request_needs_headers_that_agree_with_it() {
     for (method, params) in [("resources/read", r#""uri":"file:///a","#), ("prompts/get", r#""name":"p","#)] {
         let body = request(method, version, params);
         assert_eq!(checked(&body, [version, Some(method), None]), missing(NAME), "{method}");
+    }
+}
+
+#[test]
+fn a_stateless_request_says_what_its_client_can_do() {
+    let body = request("tools/list", Some(MODERN), "").replace("clientCapabilities", "other");
+    let expected = Err(("client_capabilities_missing", PROTOCOL_VERSION, -32602));
+    assert_eq!(checked(&body, [Some(MODERN), Some("tools/list"), None]), expected);
+    let notification = body.replace(r#""id":1,"#, "");
+    assert_eq!(checked(&notification, [Some(MODERN), Some("tools/list"), None]), Ok(()));
+    let body = request("tools/list", Some(LAST_HANDSHAKE), "").replace("clientCapabilities", "other");
+    assert_eq!(checked(&body, [Some(LAST_HANDSHAKE), None, None]), Ok(()));
+}
+
+#[test]
+fn batches_belong_to_one_version() {
+    for (header, allowed) in [
+        (None, true),
+        (Some("2025-03-26"), true),
+        (Some("2024-11-05"), false),
+        (Some("2025-06-18"), false),
+        (Some(LAST_HANDSHAKE), false),
+        (Some(MODERN), false),
+        (Some(""), false),
+    ] {
+        assert_eq!(allows_batch(header), allowed, "{header:?}");
+    }
+}
+
+#[test]
+fn media_ranges_take_what_they_name() {
+    for (accept, taken) in [
+        ("application/json, text/event-stream", [true, true]),
+        ("application/json;q=0.5", [true, false]),
+        ("Text/Event-Stream", [false, true]),
+        ("*/*", [true, true]),
+        ("application/*;q=0.1 , text/html", [true, false]),
+        ("text/*", [false, true]),
+        ("application/json;q=0, text/event-stream; q=0.0", [false, false]),
+        ("text/html", [false, false]),
+        ("application/jsonx", [false, false]),
+        ("", [false, false]),
+    ] {
+        assert_eq!(
+            ["application/json", "text/event-stream"].map(|kind| accepts(accept, kind)),
+            taken,
+            "{accept}"
+        );
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which JSON is one MCP message, and what it means.
 
-use airlock_mcp::{Class, Id, Kind, Message, ParseErrorKind};
+use airlock_mcp::{Class, Id, Kind, Limits, Message, Method, ParseErrorKind, Sender, batch, parse_answer};
 
 use crate::{parse, verdict};
 
@@ -65,23 +65,24 @@ fn what_a_call_names_comes_from_the_member_that_its_method_defines() {
     let params = r#"{"name":"n","uri":"file:///u","taskId":"t","arguments":{}}"#;
     for (method, name, class) in [
         ("tools/call", Some("n"), Class::Write),
-        ("prompts/get", Some("n"), Class::Read),
-        ("resources/read", Some("file:///u"), Class::Read),
+        ("prompts/get", Some("n"), Class::ReadData),
+        ("resources/read", Some("file:///u"), Class::ReadData),
         ("resources/subscribe", Some("file:///u"), Class::Stream),
         ("resources/unsubscribe", Some("file:///u"), Class::Stream),
-        ("tasks/get", Some("t"), Class::Read),
-        ("tasks/result", Some("t"), Class::Read),
+        ("tasks/get", Some("t"), Class::ReadData),
+        ("tasks/result", Some("t"), Class::ReadData),
         ("tasks/update", Some("t"), Class::Write),
         ("tasks/cancel", Some("t"), Class::Write),
-        ("tasks/list", None, Class::List),
-        ("tools/list", None, Class::List),
-        ("completion/complete", None, Class::Read),
+        ("tasks/list", None, Class::ReadMeta),
+        ("tools/list", None, Class::ReadMeta),
+        ("completion/complete", None, Class::ReadData),
         ("subscriptions/listen", None, Class::Stream),
-        ("server/discover", None, Class::Session),
-        ("logging/setLevel", None, Class::Read),
+        ("server/discover", None, Class::ReadMeta),
+        ("logging/setLevel", None, Class::ReadData),
         ("Tools/call", None, Class::Unknown),
         ("tools/call ", None, Class::Unknown),
-        ("sampling/createMessage", None, Class::Unknown),
+        ("sampling/createMessage", None, Class::ServerPull),
+        ("notifications/message", None, Class::Unknown),
     ] {
         let message = read(&format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{params}}}"#));
         assert_eq!((message.name.as_deref(), message.class()), (name, class), "{method}");
@@ -271,4 +272,107 @@ fn a_refusal_carries_the_id_when_that_is_certain() {
 fn json_errors_come_before_message_errors() {
     assert_eq!(verdict(r#"{"Method":"x","jsonrpc":"1.0","a":01}"#), "json_number");
     assert_eq!(verdict(r#"[{"a":1,"a":2}]"#), "json_duplicate_key");
+}
+
+#[test]
+fn a_result_says_what_it_asks_of_the_client() {
+    let answer = |result: &str| {
+        let body = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{result}}}"#);
+        parse_answer(body.as_bytes(), &Limits::default())
+    };
+    let message = answer(
+        r#"{"resultType":"input_required","requestState":"s","inputRequests":{
+            "who":{"method":"elicitation/create","params":{"method":"x"}},"m\u006fre":{"params":{},"method":"roots/list"}}}"#,
+    )
+    .unwrap();
+    let asked: Vec<_> =
+        message.input_requests.iter().map(|asked| (asked.key.as_str(), asked.method.as_str())).collect();
+    assert_eq!(asked, [("who", "elicitation/create"), ("more", "roots/list")]);
+    assert_eq!(message.result_type.as_deref(), Some("input_required"));
+    assert_eq!((message.kind, message.method), (Kind::Response, None));
+
+    let message = answer(r#"{"content":[],"structuredContent":{"id":18446744073709551615}}"#).unwrap();
+    assert!(message.input_requests.is_empty() && message.result_type.is_none());
+    for (result, kind) in [
+        (r#"{"inputRequests":{"a":{"params":{}}}}"#, ParseErrorKind::RpcMethod),
+        (r#"{"inputRequests":{"a":"elicitation/create"}}"#, ParseErrorKind::RpcMethod),
+        (r#"{"inputRequests":{"a":{"method":7}}}"#, ParseErrorKind::RpcMethod),
+        (r#"{"inputRequests":[]}"#, ParseErrorKind::RpcShape),
+        (r#"{"inputRequests":{"a":{"method":"x","Method":"y"}}}"#, ParseErrorKind::RpcMemberCase),
+        (
+            r#"{"inputRequests":{"a":{"method":"x"},"\u0061":{"method":"y"}}}"#,
+            ParseErrorKind::JsonDuplicateKey,
+        ),
+        (r#"{"InputRequests":{}}"#, ParseErrorKind::ParamsMemberCase),
+        (r#"{"capabilities":7}"#, ParseErrorKind::RpcShape),
+        (r#"{"protocolVersion":7}"#, ParseErrorKind::ParamsShape),
+    ] {
+        assert_eq!(answer(result).unwrap_err().kind, kind, "{result}");
+    }
+}
+
+#[test]
+fn capabilities_stand_where_each_message_declares_them() {
+    for (body, expected) in [
+        (
+            r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"capabilities":{"roots":{}}}}"#,
+            r#"{"roots":{}}"#,
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":{"io.modelcontextprotocol/clientCapabilities":{"a":1}}}}"#,
+            r#"{"a":1}"#,
+        ),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"capabilities":7}}"#, ""),
+        (r#"{"jsonrpc":"2.0","id":1,"result":{"capabilities":{"tools":{}}}}"#, r#"{"tools":{}}"#),
+    ] {
+        let message = parse_answer(body.as_bytes(), &Limits::default()).unwrap();
+        assert_eq!(message.capabilities.map_or("", |span| &body[span]), expected);
+    }
+}
+
+#[test]
+fn an_error_has_an_integer_code() {
+    let error = |error: &str| {
+        let body = format!(r#"{{"jsonrpc":"2.0","id":1,"error":{error}}}"#);
+        parse_answer(body.as_bytes(), &Limits::default()).map(|message| message.error_code).ok()
+    };
+    assert_eq!(error(r#"{"code":-32601,"message":"no"}"#), Some(Some(-32601)));
+    for malformed in
+        [r#"{"message":"no"}"#, r#"{"code":"1"}"#, r#"{"code":1.5}"#, r#"{"code":1,"Code":2}"#, "7"]
+    {
+        assert_eq!(error(malformed), None, "{malformed}");
+    }
+}
+
+#[test]
+fn a_batch_gives_the_place_of_every_message() {
+    let limits = Limits { batch: 2, ..Limits::default() };
+    let body = r#" [ {"a":"]"} , [1] ] "#;
+    let spans = batch(body.as_bytes(), &limits).unwrap();
+    assert_eq!(spans.into_iter().map(|span| &body[span]).collect::<Vec<_>>(), [r#"{"a":"]"}"#, "[1]"]);
+    for (body, kind) in [
+        ("[]", ParseErrorKind::RpcShape),
+        ("{}", ParseErrorKind::RpcShape),
+        ("[1,2,3]", ParseErrorKind::RpcBatch),
+        ("[1", ParseErrorKind::JsonSyntax),
+        ("[1,]", ParseErrorKind::JsonSyntax),
+        ("[1]]", ParseErrorKind::JsonTrailingBytes),
+    ] {
+        assert_eq!(batch(body.as_bytes(), &limits).unwrap_err().kind, kind, "{body}");
+    }
+}
+
+#[test]
+fn every_method_is_known_once() {
+    for (index, method) in Method::ALL.iter().enumerate() {
+        assert_eq!(Method::of(method.name), Some(method), "{}", method.name);
+        assert!(Method::ALL[..index].iter().all(|other| other.name != method.name), "{}", method.name);
+        assert!(method.until.is_none_or(|until| until >= method.since), "{}", method.name);
+        let from_client = Class::of(method.name);
+        match method.sender {
+            Sender::Server if method.class == Class::Session => assert_eq!(from_client, Class::Unknown),
+            _ => assert_eq!(from_client, method.class),
+        }
+    }
+    assert_eq!(Method::of("tools/calls"), None);
 }

@@ -167,7 +167,7 @@ mod naive {
     fn is_session(target: &Target<'_>) -> bool {
         match target {
             Target::Message { method, class, .. } => {
-                *method != "tools/call" && matches!(class, Class::Session | Class::List)
+                *method != "tools/call" && matches!(class, Class::Session | Class::ReadMeta)
             }
             Target::Answer | Target::Stream | Target::EndSession => true,
         }

@@ -62,8 +62,8 @@ pub(crate) fn target(words: &str) -> Target<'_> {
 fn class(method: &str) -> Class {
     match method {
         "initialize" | "ping" | "server/discover" | "notifications/initialized" => Class::Session,
-        "tools/list" | "prompts/list" | "resources/list" | "resources/templates/list" => Class::List,
-        "resources/read" | "prompts/get" | "completion/complete" => Class::Read,
+        "tools/list" | "prompts/list" | "resources/list" | "resources/templates/list" => Class::ReadMeta,
+        "resources/read" | "prompts/get" | "completion/complete" => Class::ReadData,
         "subscriptions/listen" => Class::Stream,
         "tools/call" | "tasks/cancel" => Class::Write,
         _ => Class::Unknown,

@@ -54,7 +54,7 @@ fn every_end_of_a_request_is_an_end() {
     for trailers in [false, true] {
         let mut scene = Scene::new(Mode::Enforce, options(true));
         assert_eq!(scene.request(&[], trailers), Passed::On(Vec::new()));
-        assert_eq!((scene.verdicts.get(), scene.exchange.borrow().facts.trailers), (1, trailers));
+        assert_eq!((scene.verdicts.get(), scene.host.trailers_dropped), (1, trailers));
     }
 }
 

@@ -236,7 +236,7 @@ fn what_the_proxy_does_not_do_lets_nothing_unsearched_leave() {
             false,
             EVENTS,
             stream,
-            Faults { headers: true, body: true, replace: true, reply: true },
+            Faults { headers: true, body: true, replace: true, reply: true, ..Faults::default() },
         ),
     ];
     for (name, hold_headers, content_type, body, faults) in cases {
