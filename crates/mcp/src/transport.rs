@@ -163,9 +163,16 @@ impl HeaderMismatchKind {
     }
 }
 
-/// Whether a `content-type` is `application/json`, with or without parameters.
+/// Whether a `content-type` is `application/json`, with or without parameters. With a `charset` other than UTF-8 it is
+/// not: whoever heeds that reads other characters than these.
 pub fn is_json(content_type: &str) -> bool {
-    has_media_type(content_type, "application/json")
+    let is_utf_8 = |parameter: &str| match parameter.split_once('=') {
+        Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {
+            value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+        }
+        _ => true,
+    };
+    has_media_type(content_type, "application/json") && content_type.split(';').skip(1).all(is_utf_8)
 }
 
 /// Whether a `content-type` is `text/event-stream`, with or without parameters.

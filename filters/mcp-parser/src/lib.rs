@@ -51,8 +51,8 @@ impl Stage for McpParser {
         exchange.message_limits = self.configuration.limits.clone();
         let headers = &exchange.request_headers;
         readable(headers)?;
-        self.called_by_its_name(&exchange.facts.host)?;
-        self.from_an_allowed_page(headers)?;
+        self.serves(&exchange.facts.host)?;
+        self.allows_page_of(headers)?;
         match exchange.facts.http_method.as_str() {
             "POST" => posted(headers)?,
             "GET" | "DELETE" => {}
@@ -112,7 +112,7 @@ impl Stage for McpParser {
 }
 
 impl McpParser {
-    fn called_by_its_name(&self, authority: &str) -> Result<(), Denial> {
+    fn serves(&self, authority: &str) -> Result<(), Denial> {
         let hosts = &self.configuration.hosts;
         if hosts.is_empty() || hosts.iter().any(|host| host.matches(authority)) {
             return Ok(());
@@ -121,7 +121,7 @@ impl McpParser {
     }
 
     /// MCP 2025-11-25, Transports, Security Warning: 403 where `Origin` is present and not valid.
-    fn from_an_allowed_page(&self, headers: &Headers) -> Result<(), Denial> {
+    fn allows_page_of(&self, headers: &Headers) -> Result<(), Denial> {
         let Some(origin) = headers.text("origin") else { return Ok(()) };
         if self.configuration.origins.iter().any(|allowed| allowed.matches(origin)) {
             return Ok(());
@@ -173,6 +173,10 @@ fn describe(host: &mut dyn Host, message: &Message, headers: &Headers) {
 
 /// Every header that can be read in one way only.
 fn readable(headers: &Headers) -> Result<(), Denial> {
+    if headers.iter().any(|(name, _)| is_lookalike(name)) {
+        let message = "a header has an underscore where one that decides has a hyphen";
+        return Err(refused(400, "header_lookalike", message));
+    }
     for (name, value) in headers.iter() {
         if std::str::from_utf8(value).is_err() {
             let name = String::from_utf8_lossy(name);
@@ -188,6 +192,15 @@ fn readable(headers: &Headers) -> Result<(), Denial> {
         }
         None => Ok(()),
     }
+}
+
+/// Whether servers that turn hyphens into underscores (CGI, WSGI) take it for a header that decides.
+fn is_lookalike(name: &[u8]) -> bool {
+    if !name.contains(&b'_') {
+        return false;
+    }
+    let name: Vec<u8> = name.iter().map(|byte| if *byte == b'_' { b'-' } else { *byte }).collect();
+    name.starts_with(b"mcp-") || ONCE.iter().any(|known| known.as_bytes() == name)
 }
 
 /// The headers of a POST that carries a message.
