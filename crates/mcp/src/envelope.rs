@@ -7,7 +7,8 @@ use crate::message::Span;
 use crate::method::Names;
 use crate::scan::{Form, Scanner, Value};
 use crate::text::{Text, differs_in_case_only};
-use crate::{Id, InputRequest, Kind, Limits, Message, ParseError};
+use crate::transport::ProtocolVersion;
+use crate::{Id, InputRequest, Kind, Limits, Message, Method, ParseError};
 
 const VERSION_IN_META: &str = "io.modelcontextprotocol/protocolVersion";
 const CAPABILITIES_IN_META: &str = "io.modelcontextprotocol/clientCapabilities";
@@ -370,9 +371,9 @@ impl<'a> Reader<'a> {
         }
         if let Some(method) = &found.method {
             let method = self.short_text(method, ParseErrorKind::RpcMethod, self.limits.name_bytes)?;
-            message.name = self.name(&method)?;
-            message.arguments = self.arguments(&method)?;
             message.protocol_version = self.protocol_version(&method)?;
+            message.name = self.name(&method, message.protocol_version.as_deref())?;
+            message.arguments = self.arguments(&method)?;
             message.capabilities = self.client_capabilities(&method)?;
             message.method = Some(method);
         }
@@ -398,8 +399,9 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What the call names. A method that names something is refused without it.
-    fn name(&self, method: &str) -> Result<Option<String>, Fault> {
+    /// What the call names. A method that names something is refused without it, unless the version that the message
+    /// claims does not have the method: then the server will say so.
+    fn name(&self, method: &str, version: Option<&str>) -> Result<Option<String>, Fault> {
         let (member, limit) = match Names::of(method) {
             Names::Nothing => return Ok(None),
             Names::Name => (&self.found.name, self.limits.name_bytes),
@@ -411,6 +413,7 @@ impl<'a> Reader<'a> {
                 self.short_text(value, ParseErrorKind::ParamsName, limit).map(Some)
             }
             Some(value) => Err(ParseErrorKind::ParamsShape.at(value.span.start)),
+            None if is_gone(method, version) => Ok(None),
             None => Err(ParseErrorKind::ParamsShape.at(self.params_start())),
         }
     }
@@ -501,6 +504,13 @@ impl<'a> Reader<'a> {
         }
         fault
     }
+}
+
+/// Whether the version has the method no longer.
+fn is_gone(method: &str, version: Option<&str>) -> bool {
+    let until = Method::of(method).and_then(|method| method.until);
+    let version = version.and_then(ProtocolVersion::parse);
+    until.zip(version).is_some_and(|(until, version)| version > until)
 }
 
 /// The span of a value that has to be an object.

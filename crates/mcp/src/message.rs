@@ -44,7 +44,8 @@ pub struct Message {
     pub method: Option<String>,
     /// What the call names, decoded: the tool or prompt (`params.name`) for `tools/call` and `prompts/get`, the
     /// resource (`params.uri`) for `resources/read`, `resources/subscribe` and `resources/unsubscribe`, the task
-    /// (`params.taskId`) for `tasks/get`, `tasks/result`, `tasks/update` and `tasks/cancel`. Never absent for these.
+    /// (`params.taskId`) for `tasks/get`, `tasks/result`, `tasks/update` and `tasks/cancel`. Never absent for these, where the version that the
+    /// message claims has them.
     pub name: Option<String>,
     /// The object `params`.
     pub params: Option<Span>,

@@ -33,6 +33,9 @@ const ONCE: [&str; 8] = [
     transport::NAME,
 ];
 
+/// How headers begin that mirror arguments (MCP 2026-07-28, "Custom Headers from Tool Parameters").
+const PARAMETER: &[u8] = b"mcp-param-";
+
 /// The stage.
 #[derive(Debug)]
 pub struct McpParser {
@@ -226,6 +229,14 @@ fn posted(headers: &Headers) -> Result<(), Denial> {
 
 /// Headers that mirror the body must say the same (MCP 2026-07-28, Standard Headers).
 fn agreeing(message: &Message, headers: &Headers) -> Result<(), Denial> {
+    for (name, value) in headers.iter().filter(|(name, _)| name.starts_with(PARAMETER)) {
+        let is_one = std::str::from_utf8(name).is_ok_and(|name| headers.one(name).is_ok());
+        let text = std::str::from_utf8(value).ok();
+        if !is_one || text.is_none_or(|text| transport::decode_header_value(text).is_err()) {
+            let message = "a `mcp-param-*` header stands twice or is not encoded as its form says";
+            return Err(Denial::new(400, transport::HEADER_MISMATCH, "header_mismatch", message));
+        }
+    }
     transport::check_headers(
         message,
         headers.text(transport::PROTOCOL_VERSION),

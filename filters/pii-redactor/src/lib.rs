@@ -4,9 +4,9 @@
 #[cfg(test)]
 mod tests;
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
-use airlock_mcp::{Kind, Limits, Message, parse, transport};
+use airlock_mcp::{Kind, Message, transport};
 use airlock_pipeline::{Denial, Exchange, Host, Mode, Side, Stage, rpc};
 use airlock_redact::{Class, Redactor};
 use serde::Deserialize;
@@ -69,9 +69,11 @@ impl PiiRedactor {
             if !name.starts_with(b"mcp-param-") {
                 continue;
             }
-            // A value that cannot be decoded here could be decoded by a server that is less strict.
-            let decoded = std::str::from_utf8(value).ok().map(transport::decode_header_value);
-            let (Ok(name), Some(Ok(decoded))) = (std::str::from_utf8(name), decoded) else {
+            let (Ok(name), Some(decoded)) = (std::str::from_utf8(name), decoded(value)) else {
+                // Refused with the body, where the id of the message is known, unless headers leave before it.
+                if exchange.headers_held {
+                    continue;
+                }
                 return Err(unsearchable_request());
             };
             let cleaned = redactor.text(decoded.as_bytes());
@@ -110,6 +112,12 @@ impl Stage for PiiRedactor {
 
     fn request_body(&self, exchange: &mut Exchange, _host: &mut dyn Host) -> Result<(), Denial> {
         let Some(redactor) = &self.request else { return Ok(()) };
+        // A value that cannot be decoded here could be decoded by a server that is less strict.
+        let undecodable =
+            |(name, value): (&[u8], &[u8])| name.starts_with(b"mcp-param-") && decoded(value).is_none();
+        if exchange.request_headers.iter().any(undecodable) {
+            return Err(unsearchable_request());
+        }
         if exchange.request_body().is_none_or(<[u8]>::is_empty) && exchange.facts.http_method != "POST" {
             return Ok(());
         }
@@ -129,7 +137,7 @@ impl Stage for PiiRedactor {
 
     fn response_message(&self, exchange: &mut Exchange, json: &[u8]) -> Result<Option<Vec<u8>>, Denial> {
         let Some(redactor) = &self.response else { return Ok(None) };
-        let span = response_span(json);
+        let span = response_span(exchange, json);
         let value = json.get(span.clone()).unwrap_or_default();
         let redacted = redactor.json(value).map_err(|_| unsearchable_response())?;
         exchange.facts.found_in_response.merge(&redacted.findings);
@@ -162,15 +170,20 @@ fn request_span(redactor: &Redactor, message: &Message) -> Option<Range<usize>> 
 
 /// The part of a server's message that carries data. What is no single well-formed message is searched whole: every
 /// string of it, so that no reading of it can show more than another.
-fn response_span(json: &[u8]) -> Range<usize> {
-    parse(json, &Limits::default())
-        .ok()
+fn response_span(exchange: &mut Exchange, json: &[u8]) -> Range<usize> {
+    let message = exchange.answer(json).ok();
+    message
         .and_then(|message| match message.kind {
-            Kind::Request | Kind::Notification => message.params,
-            Kind::Response => message.result,
-            Kind::Error => message.error,
+            Kind::Request | Kind::Notification => message.params.clone(),
+            Kind::Response => message.result.clone(),
+            Kind::Error => message.error.clone(),
         })
         .unwrap_or(0..json.len())
+}
+
+/// What a header that mirrors an argument stands for.
+fn decoded(value: &[u8]) -> Option<Cow<'_, str>> {
+    transport::decode_header_value(std::str::from_utf8(value).ok()?).ok()
 }
 
 fn splice(body: &[u8], span: Range<usize>, value: &[u8]) -> Vec<u8> {

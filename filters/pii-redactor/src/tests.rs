@@ -4,6 +4,8 @@ use airlock_pipeline::{
 };
 use serde_json::{Value, json};
 
+use airlock_mcp::{Limits, parse};
+
 use super::*;
 
 const CARD: &str = "4111 1111 1111 1111";

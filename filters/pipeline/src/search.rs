@@ -37,6 +37,11 @@ pub(crate) fn kind_of(headers: &Headers) -> Result<Reading, Denial> {
         }
     }
     let content_type = headers.text("content-type").unwrap_or_default();
+    let failed = headers.text(":status").is_some_and(|status| status.starts_with(['4', '5']));
+    if failed && !headers.contains("content-type") {
+        // Servers on rmcp say in plain text, and not that it is, that a session has ended.
+        return Ok(Reading::Whole(Kind::Text));
+    }
     Ok(if transport::is_event_stream(content_type) {
         Reading::Events
     } else if transport::is_json(content_type) {
