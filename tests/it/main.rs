@@ -14,6 +14,7 @@ mod evidence;
 mod issuers;
 mod kill;
 mod module;
+mod operators;
 mod refused;
 mod sessions;
 mod streaming;

@@ -23,6 +23,8 @@ pub enum Shape {
     WholeUnheld,
     /// `envoy/chain.yaml` in such a proxy.
     ChainUnheld,
+    /// `envoy/operators.yaml`: the whole chain, with filters of Envoy's own that use its facts.
+    Operators,
     /// `envoy/alone/<root id>.yaml`.
     Alone(&'static str),
 }
@@ -32,6 +34,7 @@ impl Shape {
         match self {
             Self::Plain | Self::Whole | Self::WholeUnheld => "airlock.yaml".to_owned(),
             Self::Chain | Self::SeparateVms | Self::ChainUnheld => "chain.yaml".to_owned(),
+            Self::Operators => "operators.yaml".to_owned(),
             Self::Alone(root) => format!("alone/{root}.yaml"),
         }
     }
@@ -45,7 +48,7 @@ impl Shape {
         let section = |name: &str| configuration.0.get(name).cloned().unwrap_or_else(|| json!({}));
         match self {
             Self::Plain => Vec::new(),
-            Self::Whole | Self::WholeUnheld => vec![("airlock", configuration.0.clone())],
+            Self::Whole | Self::WholeUnheld | Self::Operators => vec![("airlock", configuration.0.clone())],
             Self::Chain | Self::SeparateVms | Self::ChainUnheld => {
                 CHAIN.map(|(root, name)| (root, section(name))).to_vec()
             }
@@ -122,6 +125,8 @@ const CHAIN: [(&str, &str); 6] = [
     ("receipt-intent", ""),
 ];
 
+const ACCESS_LOG: &str = "access.log";
+
 impl Gateway {
     /// Starts a signer and an Envoy with one worker in front of `upstream`.
     pub async fn start(shape: Shape, upstream: SocketAddr, configuration: Configuration) -> Self {
@@ -158,6 +163,12 @@ impl Gateway {
         self.envoy.stat(name).await.unwrap_or_else(|| panic!("no stat {name}"))
     }
 
+    /// The lines of the access log so far, of [`Shape::Operators`] only. Envoy writes them out every few seconds.
+    pub fn access_log(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.directory.path().join(ACCESS_LOG)).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
     /// What Envoy and the filters have logged.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.directory.path().join("envoy.log")).unwrap()
@@ -175,7 +186,10 @@ fn bootstrap_for(shape: Shape, upstream: SocketAddr, signer: SocketAddr, directo
     let listener = &mut document["static_resources"]["listeners"][0];
     listener["address"]["socket_address"]["port_value"] = json!(0);
     let manager = &mut listener["filter_chains"][0]["filters"][0]["typed_config"];
-    manager["access_log"] = json!([]);
+    manager["access_log"] = match shape {
+        Shape::Operators => access_log(&manager["access_log"][0], directory),
+        _ => json!([]),
+    };
     let filters = manager["http_filters"].as_array_mut().unwrap();
     if shape == Shape::Plain {
         filters.retain(|filter| filter["name"] == "envoy.filters.http.router");
@@ -187,12 +201,26 @@ fn bootstrap_for(shape: Shape, upstream: SocketAddr, signer: SocketAddr, directo
         }
     }
     let clusters = document["static_resources"]["clusters"].as_array_mut().unwrap();
-    for (cluster, address) in clusters.iter_mut().zip([upstream, signer]) {
+    // The third of `envoy/operators.yaml` collects traces, which the server of the tests does as well.
+    for (cluster, address) in clusters.iter_mut().zip([upstream, signer, upstream]) {
         let endpoint = &mut cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"];
         endpoint["address"]["socket_address"] =
             json!({ "address": address.ip().to_string(), "port_value": address.port() });
     }
     document
+}
+
+/// The access log that is shipped, into a file.
+fn access_log(shipped: &Value, directory: &Path) -> Value {
+    let format = shipped["typed_config"]["log_format"].clone();
+    json!([{
+        "name": "envoy.access_loggers.file",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+            "path": directory.join(ACCESS_LOG),
+            "log_format": format,
+        },
+    }])
 }
 
 /// Writes the files that filters come from, each beside its old version and then renamed over it.

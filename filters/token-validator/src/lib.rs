@@ -132,6 +132,9 @@ impl Stage for TokenValidator {
         exchange.facts.caller = Caller::Anonymous;
         let claims = self.authenticate(exchange, host.now_micros() / 1_000_000)?;
         publish(host, "subject", &claims.subject);
+        if let Some(client) = &claims.client {
+            publish(host, "client", client);
+        }
         exchange.facts.caller = Caller::Known(Box::new(claims));
         if !self.forward_token && self.mode == Mode::Enforce {
             host.remove_header(Side::Request, "authorization")?;
