@@ -9,6 +9,7 @@
 
 mod alone;
 mod calls;
+mod capabilities;
 mod configurations;
 mod evidence;
 mod issuers;

@@ -12,9 +12,11 @@ use crate::{Id, InputRequest, Kind, Limits, Message, Method, ParseError};
 
 const VERSION_IN_META: &str = "io.modelcontextprotocol/protocolVersion";
 const CAPABILITIES_IN_META: &str = "io.modelcontextprotocol/clientCapabilities";
+/// The error by which a server of revision 2025-11-25 asks for elicitation in the browser.
+const URL_ELICITATION_REQUIRED: i64 = -32042;
 const TOP_LEVEL: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
-const IN_PARAMS: [&str; 7] =
-    ["name", "uri", "taskId", "arguments", "_meta", "protocolVersion", "capabilities"];
+const IN_PARAMS: [&str; 8] =
+    ["name", "uri", "taskId", "arguments", "_meta", "protocolVersion", "capabilities", "inputRequests"];
 const IN_META: [&str; 2] = [VERSION_IN_META, CAPABILITIES_IN_META];
 const IN_RESULT: [&str; 4] = ["resultType", "inputRequests", "protocolVersion", "capabilities"];
 const IN_INPUT_REQUEST: [&str; 1] = ["method"];
@@ -229,6 +231,10 @@ impl<'a> Reader<'a> {
                 self.read_object(scanner, Self::read_meta)?;
                 continue;
             }
+            if member == Some("inputRequests") && first == Some(b'{') {
+                self.read_object(scanner, Self::read_input_requests)?;
+                continue;
+            }
             let value = scanner.value()?;
             match member {
                 Some("name") => self.found.name = Some(value),
@@ -237,7 +243,7 @@ impl<'a> Reader<'a> {
                 Some("arguments") => self.found.arguments = Some(value),
                 Some("protocolVersion") => self.found.offered_version = Some(value),
                 Some("capabilities") => self.found.offered_capabilities = Some(value),
-                Some("_meta") => self.note(ParseErrorKind::ParamsShape, value.span.start),
+                Some("_meta" | "inputRequests") => self.note(ParseErrorKind::ParamsShape, value.span.start),
                 _ => {}
             }
         }
@@ -363,6 +369,10 @@ impl<'a> Reader<'a> {
             capabilities: None,
             length: self.body.len(),
         };
+        if message.error_code == Some(URL_ELICITATION_REQUIRED) {
+            let method = "elicitation/create".to_owned();
+            message.input_requests.push(InputRequest { key: String::new(), method });
+        }
         if found.result.is_some() {
             let short = |member: &Option<Value>| self.optional_text(member);
             message.result_type = short(&found.result_type)?;

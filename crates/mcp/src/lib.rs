@@ -10,10 +10,12 @@
 //! - [`origin`] says which web pages may call, and by which names.
 //! - [`transport`] holds the rules for headers: versions, media types, session ids, agreement with the body.
 //! - [`sse`] cuts an event stream into events, incrementally, and puts changed data back in.
+//! - [`capabilities`] takes capabilities out of what a message declares.
 //! - [`error_body`] writes the answer to a message that does not pass.
 //!
 //! Everything is a pure function of its input: no input or output, no clock, no global state.
 
+pub mod capabilities;
 mod envelope;
 mod error;
 mod limits;

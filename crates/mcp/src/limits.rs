@@ -23,11 +23,12 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The limits for what a server answers to messages within these: twice the depth and ten times the members.
+    /// The limits for what a server answers to messages within these: sixteen times the depth and ten times the
+    /// members.
     /// Strings may be as long as the answer, whose length whoever buffers it has to bound.
     pub fn for_answers(&self) -> Self {
         Self {
-            depth: self.depth.saturating_mul(2),
+            depth: self.depth.saturating_mul(16),
             members: self.members.saturating_mul(10),
             string_bytes: usize::MAX,
             ..self.clone()

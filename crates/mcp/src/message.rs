@@ -59,8 +59,9 @@ pub struct Message {
     pub error_code: Option<i64>,
     /// `result.resultType` (revision 2026-07-28): `complete`, `input_required`, or what an extension defines.
     pub result_type: Option<String>,
-    /// What a result asks of the client before the call can go on (`result.inputRequests`, revision 2026-07-28, "Multi
-    /// Round-Trip Requests"), in the order written. They act on the client like requests that a server sends.
+    /// What a server asks of the client before a call can go on, in the order written: `inputRequests` of a result
+    /// (revision 2026-07-28, "Multi Round-Trip Requests") or of `notifications/tasks`, and the one elicitation that an
+    /// error -32042 stands for (revision 2025-11-25). They act on the client like requests that a server sends.
     pub input_requests: Vec<InputRequest>,
     /// The version that the sender claims: `params._meta["io.modelcontextprotocol/protocolVersion"]`, or of
     /// `initialize` and its result `protocolVersion`. Not checked against the known versions.
@@ -75,7 +76,7 @@ pub struct Message {
 /// A request that a server embeds in a result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputRequest {
-    /// The server's name for it, decoded; the client's answer carries the same.
+    /// The server's name for it, decoded; the client's answer carries the same. Empty for an error.
     pub key: String,
     /// What it asks, such as `elicitation/create`.
     pub method: String,

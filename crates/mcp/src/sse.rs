@@ -22,6 +22,8 @@ pub struct Splitter {
     /// Whether the last chunk ended in a CR, to which an LF may still belong.
     after_return: bool,
     at_stream_start: bool,
+    /// Whether a line in the buffer is more than a comment.
+    has_fields: bool,
     failed: bool,
 }
 
@@ -30,6 +32,9 @@ pub struct Splitter {
 /// When a chunk ends between the CR and the LF of that empty line, the event is complete without the LF. The LF then
 /// makes an event of its own ([`Event::is_blank`]) as soon as it arrives: to a client it completes the CRLF, and were
 /// it held back, a client that waits for it would see the event too late.
+///
+/// A comment before any field is complete with its line and makes an event of its own too: servers keep quiet streams
+/// alive with it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Event {
     raw: Vec<u8>,
@@ -53,6 +58,7 @@ impl Splitter {
             line_start: 0,
             after_return: false,
             at_stream_start: true,
+            has_fields: false,
             failed: false,
         }
     }
@@ -119,7 +125,10 @@ impl Splitter {
             Ended::Line { content } => {
                 let line_end = self.buffer.len().saturating_sub(taken.len()).saturating_add(content);
                 let line = self.buffer.get(self.line_start..line_end).unwrap_or_default();
-                line.is_empty() || (self.at_stream_start && self.line_start == 0 && line == MARK)
+                let first = self.at_stream_start && self.line_start == 0;
+                let line = line.strip_prefix(MARK).filter(|_| first).unwrap_or(line);
+                self.has_fields |= !line.is_empty() && !line.starts_with(b":");
+                line.is_empty() || !self.has_fields
             }
         };
         self.line_start = self.buffer.len();
@@ -131,6 +140,7 @@ impl Splitter {
         let mark_length = if self.at_stream_start && raw.starts_with(MARK) { MARK.len() } else { 0 };
         self.line_start = 0;
         self.at_stream_start = false;
+        self.has_fields = false;
         Event { raw, mark_length }
     }
 }

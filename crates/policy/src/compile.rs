@@ -1,6 +1,6 @@
 use std::collections::{HashMap, HashSet};
 
-use crate::document::{Document, Effect, Rule, ToolOperation};
+use crate::document::{Document, Effect, MethodClass, Rule, ToolOperation};
 use crate::error::PolicyError;
 use crate::index::{Index, Reach};
 use crate::limits;
@@ -26,6 +26,7 @@ pub(crate) struct CompiledRule {
     pub(crate) name: String,
     pub(crate) effect: Effect,
     pub(crate) operations: Option<Vec<ToolOperation>>,
+    pub(crate) method_classes: Option<Vec<MethodClass>>,
     pub(crate) principals: u32,
     pub(crate) reason: Option<String>,
 }
@@ -94,6 +95,7 @@ impl Builder {
             name: rule.name.clone(),
             effect: rule.effect,
             operations: rule.operations.clone(),
+            method_classes: rule.method_classes.clone(),
             principals,
             reason: rule.reason.clone(),
         });
@@ -107,7 +109,11 @@ impl Builder {
             None if rule.operations.is_some() => tools.add_any(reach, number),
             None => {}
         }
-        rule.methods.iter().flatten().for_each(|name| methods.add(reach, name, number));
+        match &rule.methods {
+            Some(names) => names.iter().for_each(|name| methods.add(reach, name, number)),
+            None if rule.method_classes.is_some() => methods.add_any(reach, number),
+            None => {}
+        }
     }
 
     fn finish(mut self) -> Compiled {

@@ -1,7 +1,7 @@
 use airlock_mcp::Class;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::document::{Effect, ToolOperation};
+use crate::document::{Effect, MethodClass, ToolOperation};
 
 /// Who calls, as far as it has been proven.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +30,12 @@ pub enum Target<'a> {
     },
     /// A JSON-RPC response: the client answers a request of the server.
     Answer,
+    /// The server asks something of the caller: a JSON-RPC request in its answer or in a stream, or one that is embedded
+    /// in a result.
+    ServerRequest {
+        /// The method, after JSON decoding.
+        method: &'a str,
+    },
     /// The GET that opens a stream of server messages.
     Stream,
     /// The DELETE that ends a session.
@@ -72,7 +78,7 @@ pub struct Decision {
 
 /// What a call does: the class of its tool, or the kind of its method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Operation {
     /// Reads data.
     Read,
@@ -88,8 +94,27 @@ pub enum Operation {
     List,
     /// Receives messages of the server.
     Stream,
+    /// Asks something of the client.
+    ServerPull,
     /// A method that this version does not know.
     Unknown,
+}
+
+impl Operation {
+    /// The word for it, as it is serialised.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Financial => "financial",
+            Self::Destructive => "destructive",
+            Self::Session => "session",
+            Self::List => "list",
+            Self::Stream => "stream",
+            Self::ServerPull => "server-pull",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 impl From<ToolOperation> for Operation {
@@ -111,7 +136,20 @@ impl From<Class> for Operation {
             Class::ReadData => Self::Read,
             Class::Stream => Self::Stream,
             Class::Write => Self::Write,
-            Class::ServerPull | Class::Unknown => Self::Unknown,
+            Class::ServerPull => Self::ServerPull,
+            Class::Unknown => Self::Unknown,
+        }
+    }
+}
+
+impl From<MethodClass> for Class {
+    fn from(class: MethodClass) -> Self {
+        match class {
+            MethodClass::ReadMeta => Self::ReadMeta,
+            MethodClass::ReadData => Self::ReadData,
+            MethodClass::Write => Self::Write,
+            MethodClass::Stream => Self::Stream,
+            MethodClass::ServerPull => Self::ServerPull,
         }
     }
 }
@@ -127,6 +165,8 @@ pub enum Reason {
     PolicyRule,
     /// A rule would allow it if the token had more scopes.
     PolicyScope,
+    /// It belongs to a capability that the policy does not let pass on this server.
+    PolicyCapability,
     /// The policy knows no server at this host and path.
     UnknownServer,
 }
@@ -139,6 +179,7 @@ impl Reason {
             Self::PolicyDefault => "policy_default",
             Self::PolicyRule => "policy_denied",
             Self::PolicyScope => "policy_scope",
+            Self::PolicyCapability => "policy_capability",
             Self::UnknownServer => "unknown_server",
         }
     }

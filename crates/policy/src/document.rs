@@ -1,6 +1,8 @@
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::capability::Capabilities;
+
 /// A policy as it is written: the fields of the document and nothing derived from them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a policy document")]
@@ -43,6 +45,9 @@ pub struct Server {
     /// The tools whose operation class is known. A tool that is not listed is a write.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub tools: Option<Vec<Tool>>,
+    /// Which capabilities pass between client and server. Absent: all.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub capabilities: Option<Capabilities>,
 }
 
 /// A tool of a server.
@@ -71,6 +76,23 @@ pub enum ToolOperation {
     Destructive,
 }
 
+/// What an MCP method other than `tools/call` does, as far as its name says. Which method is of which class is the
+/// business of [`airlock_mcp::Class`]; what keeps a session going and what is not known has no class here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MethodClass {
+    /// Lists what a server offers.
+    ReadMeta,
+    /// Reads data.
+    ReadData,
+    /// Changes something: what goes on with a task.
+    Write,
+    /// Opens or changes a standing flow of data.
+    Stream,
+    /// Asks something of the client: a server's to send.
+    ServerPull,
+}
+
 /// A rule: what it selects, for whom, and what happens then.
 ///
 /// A list that is absent does not narrow the rule. A list that is present has at least one entry, so that a
@@ -94,6 +116,9 @@ pub struct Rule {
     /// MCP methods other than `tools/call`; `*` stands for any run of characters.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub methods: Option<Vec<String>>,
+    /// Classes of MCP methods other than `tools/call`. With `methods`, a message must match both.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub method_classes: Option<Vec<MethodClass>>,
     /// Scopes that the caller's token must all have.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub scopes: Option<Vec<String>>,
@@ -129,7 +154,9 @@ fn default_path() -> String {
 ///
 /// Serde's own `Option` takes `null` for absent, and `subjects:` with nothing after it is `null` in YAML: a rule
 /// for certain people would become a rule for everybody.
-fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 

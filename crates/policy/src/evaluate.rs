@@ -1,5 +1,6 @@
 use airlock_mcp::Class;
 
+use crate::capability::Capabilities;
 use crate::compile::{Compiled, CompiledRule};
 use crate::decision::{Call, Caller, Decision, Operation, Reason, Target};
 use crate::document::Effect;
@@ -28,15 +29,18 @@ impl Compiled {
             scopes: Vec::new(),
         };
         let Some(server) = server else { return denied(Reason::UnknownServer) };
+        if self.servers.capabilities(server).is_some_and(|capabilities| !admit(capabilities, &call.target)) {
+            return denied(Reason::PolicyCapability);
+        }
         let mut tally = Tally::new(self, &call.caller);
         match call.target {
             Target::Message { method: TOOLS_CALL, tool, .. } => {
                 tally.tool(server, tool.unwrap_or_default(), operation)
             }
-            Target::Message { method, class, .. } if is_plain(method) => tally.method(server, method, class),
-            Target::Message { .. } => {}
-            Target::Answer | Target::Stream | Target::EndSession => {
-                tally.method(server, NO_METHOD, Class::Session)
+            target => {
+                if let Some(question) = Question::of(&target) {
+                    tally.method(server, &question);
+                }
             }
         }
         tally.decision(denied(Reason::PolicyDefault))
@@ -47,6 +51,7 @@ impl Compiled {
             Target::Message { method: TOOLS_CALL, tool, .. } => server
                 .map_or(Operation::Write, |server| self.servers.operation(server, tool.unwrap_or_default())),
             Target::Message { class, .. } => Operation::from(class),
+            Target::ServerRequest { method } => Operation::from(class_from_server(method)),
             Target::Answer | Target::EndSession => Operation::Session,
             Target::Stream => Operation::Stream,
         }
@@ -58,6 +63,67 @@ impl Compiled {
 
     fn principals(&self, number: u32) -> Option<&Principals> {
         self.principals.get(number as usize)
+    }
+}
+
+/// Whether the capability that a message belongs to, if any, may be used.
+fn admit(capabilities: &Capabilities, target: &Target<'_>) -> bool {
+    match *target {
+        Target::Message { method, .. } => capabilities.admit_request(method),
+        Target::ServerRequest { method } => capabilities.admit_server_request(method),
+        Target::Answer | Target::Stream | Target::EndSession => true,
+    }
+}
+
+/// The class of a method that a server sends. What only clients send is not known from there.
+fn class_from_server(method: &str) -> Class {
+    match Class::of(method) {
+        Class::ServerPull => Class::ServerPull,
+        Class::Session if method == "ping" => Class::Session,
+        _ => Class::Unknown,
+    }
+}
+
+/// What rules are asked about everything that is no call of a tool.
+struct Question<'a> {
+    method: &'a str,
+    class: Class,
+    /// Whether it belongs to a session: whoever may do something on a server may do that.
+    session: bool,
+    allowed: Allowed,
+}
+
+/// How a rule must select a message to allow it. To deny it, any way will do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Allowed {
+    InAnyWay,
+    /// A pattern was written without knowing this method: it may deny it, but never allow it.
+    ByName,
+    /// No rule can allow it.
+    Never,
+}
+
+impl<'a> Question<'a> {
+    /// What to ask; `None` of a name that nothing may match.
+    fn of(target: &Target<'a>) -> Option<Self> {
+        let (method, class, from_client) = match *target {
+            Target::Message { method, class, .. } => (method, class, true),
+            Target::ServerRequest { method } => (method, class_from_server(method), false),
+            Target::Answer | Target::EndSession => return Some(Self::without_method(Class::Session)),
+            Target::Stream => return Some(Self::without_method(Class::Stream)),
+        };
+        let allowed = match class {
+            // Only a server asks something of a client: in the other direction it has no meaning.
+            Class::ServerPull if from_client => Allowed::Never,
+            Class::Unknown => Allowed::ByName,
+            _ => Allowed::InAnyWay,
+        };
+        let session = matches!(class, Class::Session | Class::ReadMeta);
+        is_plain(method).then_some(Self { method, class, session, allowed })
+    }
+
+    fn without_method(class: Class) -> Self {
+        Self { method: NO_METHOD, class, session: true, allowed: Allowed::InAnyWay }
     }
 }
 
@@ -100,20 +166,20 @@ impl<'a> Tally<'a> {
         }
     }
 
-    fn method(&mut self, server: u32, method: &str, class: Class) {
+    fn method(&mut self, server: u32, question: &Question<'_>) {
+        let Question { method, class, session, allowed } = *question;
         let index = &self.compiled.methods;
-        let by_name = index.exact(server, method).map(|number| (number, true));
-        let by_pattern = index
-            .matching(server, method)
-            .map(|number| (number, !matches!(class, Class::ServerPull | Class::Unknown)));
+        let by_name = index.exact(server, method).map(|number| (number, allowed != Allowed::Never));
+        let by_pattern = index.matching(server, method).map(|number| (number, allowed == Allowed::InAnyWay));
         for (number, may_allow) in by_name.chain(by_pattern) {
             let Some(rule) = self.compiled.rule(number) else { continue };
-            // A pattern was written without knowing this method: it may deny it, but never allow it.
-            if rule.effect == Effect::Deny || may_allow {
+            let classes = rule.method_classes.as_deref();
+            let selects = classes.is_none_or(|classes| classes.iter().any(|one| Class::from(*one) == class));
+            if selects && (rule.effect == Effect::Deny || may_allow) {
                 self.weigh(number, rule.effect, rule.principals);
             }
         }
-        if matches!(class, Class::Session | Class::ReadMeta) {
+        if session {
             let lists =
                 Reach::of(server).into_iter().filter_map(|reach| self.compiled.admissions.get(&reach));
             for admission in lists.flatten() {

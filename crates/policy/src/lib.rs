@@ -7,6 +7,7 @@
 //! and from the command line. Envoy hands a filter its configuration as JSON in which every number is a
 //! double, so that `version: 1` may arrive as `1.0`; both mean the same here and have the same digest.
 
+mod capability;
 mod compile;
 mod decision;
 mod document;
@@ -20,8 +21,9 @@ mod principals;
 mod server;
 mod validate;
 
+pub use crate::capability::{Capabilities, Capability, ClientCapability, ServerCapability, Side};
 pub use crate::decision::{Call, Caller, Decision, Operation, Reason, Target};
-pub use crate::document::{Document, Effect, Mode, Rule, Server, Tool, ToolOperation};
+pub use crate::document::{Document, Effect, MethodClass, Mode, Rule, Server, Tool, ToolOperation};
 pub use crate::error::PolicyError;
 pub use crate::lint::{Warning, lint};
 pub use crate::policy::Policy;

@@ -1,6 +1,9 @@
 use std::collections::{HashMap, HashSet};
 
-use crate::document::{Document, Effect, Rule, Server, Tool, ToolOperation};
+use airlock_mcp::Class;
+
+use crate::capability::Capabilities;
+use crate::document::{Document, Effect, MethodClass, Rule, Server, Tool, ToolOperation};
 use crate::pattern::Pattern;
 use crate::policy::Policy;
 
@@ -28,6 +31,7 @@ pub fn lint(policy: &Policy) -> Vec<Warning> {
             Some(names) => names.iter().filter_map(|name| servers.get(name.as_str()).copied()).collect(),
         };
         lint_tools(&path, rule, &servers, &mut warnings);
+        lint_methods(&path, rule, &servers, &mut warnings);
         match rule.effect {
             Effect::Allow => lint_allow(&path, rule, &servers, &shadows, &mut warnings),
             Effect::Deny => lint_deny(&path, rule, &mut warnings),
@@ -91,6 +95,27 @@ fn lint_tools(path: &str, rule: &Rule, servers: &[&Server], warnings: &mut Vec<W
     }
 }
 
+fn lint_methods(path: &str, rule: &Rule, servers: &[&Server], warnings: &mut Vec<Warning>) {
+    let classes = rule.method_classes.as_deref();
+    for (entry, name) in rule.methods.iter().flatten().enumerate() {
+        let path = format!("{path}.methods[{entry}]");
+        let is_pattern = Pattern::parse(name).is_some();
+        let has_class =
+            |classes: &[MethodClass]| classes.iter().any(|one| Class::from(*one) == Class::of(name));
+        if !is_pattern && classes.is_some_and(|classes| !has_class(classes)) {
+            warn(warnings, &path, "is in no class of `method_classes`, and must match both");
+        } else if rule.effect == Effect::Allow && is_closed(servers, |open| open.admit(name)) {
+            warn(warnings, &path, "is closed by `capabilities` on every server of this rule");
+        }
+    }
+}
+
+/// Whether no server lets pass what belongs to a capability.
+fn is_closed(servers: &[&Server], admits: impl Fn(&Capabilities) -> bool) -> bool {
+    !servers.is_empty()
+        && servers.iter().all(|server| server.capabilities.as_ref().is_some_and(|open| !admits(open)))
+}
+
 fn lint_allow(
     path: &str,
     rule: &Rule,
@@ -110,6 +135,10 @@ fn lint_allow(
     }
     if shadows.hide(rule, servers) {
         warn(warnings, path, "has no effect: rules that apply to everybody deny all that it selects");
+    }
+    let selects_tools = rule.tools.is_some() || rule.operations.is_some();
+    if selects_tools && is_closed(servers, |open| open.admit("tools/call")) {
+        warn(warnings, path, "allows tools, and `capabilities` close them on every server of this rule");
     }
     if rule.reason.is_some() {
         warn(warnings, &format!("{path}.reason"), "is never shown: only deny rules give their reason");
@@ -149,7 +178,7 @@ impl<'a> Shadows<'a> {
         let selects_tools = rule.tools.is_some() || rule.operations.is_some();
         !servers.is_empty()
             && (!selects_tools || hidden(&self.tools))
-            && (rule.methods.is_none() || hidden(&self.methods))
+            && (!selects_methods(rule) || hidden(&self.methods))
     }
 }
 
@@ -178,7 +207,11 @@ fn covers_all_tools(rule: &Rule) -> bool {
 }
 
 fn covers_all_methods(rule: &Rule) -> bool {
-    rule.methods.iter().flatten().any(|name| is_any(name))
+    rule.method_classes.is_none() && rule.methods.iter().flatten().any(|name| is_any(name))
+}
+
+fn selects_methods(rule: &Rule) -> bool {
+    rule.methods.is_some() || rule.method_classes.is_some()
 }
 
 fn is_any(name: &str) -> bool {

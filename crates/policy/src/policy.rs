@@ -3,6 +3,7 @@ use std::fmt::Write;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::capability::Capabilities;
 use crate::compile::Compiled;
 use crate::decision::{Call, Decision};
 use crate::document::{Document, Mode};
@@ -68,6 +69,13 @@ impl Policy {
         self.compiled.decide(call)
     }
 
+    /// Which capabilities client and server may declare to each other at this host and path; `None` if all may pass, or
+    /// if there is no server.
+    pub fn capabilities(&self, host: &str, path: &str) -> Option<&Capabilities> {
+        let server = self.compiled.servers.find(host, path)?;
+        self.compiled.servers.capabilities(server)
+    }
+
     fn new(document: Document, value: &Value) -> Result<Self, PolicyError> {
         refuse_lists_for_maps(value)?;
         // A value that reads as a document is only as deep as a document, so that this recursion is bounded.
@@ -94,6 +102,9 @@ fn refuse_lists_for_maps(value: &Value) -> Result<(), PolicyError> {
             let path = format!("{field}[{position}]");
             if entry.is_array() {
                 return refuse(path);
+            }
+            if entry.get("capabilities").is_some_and(Value::is_array) {
+                return refuse(format!("{path}.capabilities"));
             }
             // Only the tools of a server are maps, those of a rule are names.
             if let Some((position, _)) = entries(entry, "tools").find(|(_, tool)| tool.is_array()) {

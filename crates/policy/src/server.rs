@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 
+use crate::capability::Capabilities;
 use crate::decision::Operation;
 use crate::document::Server;
 
@@ -8,6 +9,7 @@ use crate::document::Server;
 pub(crate) struct Servers {
     names: Vec<String>,
     operations: Vec<HashMap<String, Operation>>,
+    capabilities: Vec<Option<Capabilities>>,
     by_path: HashMap<String, Hosts>,
 }
 
@@ -30,6 +32,7 @@ impl Servers {
         self.names.push(server.name.clone());
         let tools = server.tools.iter().flatten();
         self.operations.push(tools.map(|tool| (tool.name.clone(), tool.operation.into())).collect());
+        self.capabilities.push(server.capabilities.clone());
         previous.is_none().then_some(number)
     }
 
@@ -48,6 +51,11 @@ impl Servers {
     /// The name of the server with this number.
     pub(crate) fn name(&self, server: u32) -> Option<&str> {
         self.names.get(server as usize).map(String::as_str)
+    }
+
+    /// Which capabilities pass; `None` if all do.
+    pub(crate) fn capabilities(&self, server: u32) -> Option<&Capabilities> {
+        self.capabilities.get(server as usize).and_then(Option::as_ref)
     }
 
     /// The operation class of a tool; a tool that is not listed is a write.

@@ -1,5 +1,6 @@
 use std::collections::HashSet;
 
+use crate::capability::Capabilities;
 use crate::document::{Document, Rule, Server};
 use crate::error::PolicyError;
 use crate::limits;
@@ -37,6 +38,9 @@ fn check_server(path: &str, server: &Server) -> Result<(), PolicyError> {
         let message = format!("`{host}` is not a host: write `mcp.example.com` or `mcp.example.com:8443`");
         return Err(PolicyError::new(format!("{path}.host"), message));
     }
+    if let Some(capabilities) = &server.capabilities {
+        check_capabilities(&format!("{path}.capabilities"), capabilities)?;
+    }
     let Some(tools) = &server.tools else { return Ok(()) };
     let path = format!("{path}.tools");
     if tools.is_empty() {
@@ -59,10 +63,21 @@ fn check_server(path: &str, server: &Server) -> Result<(), PolicyError> {
     Ok(())
 }
 
+fn check_capabilities(path: &str, capabilities: &Capabilities) -> Result<(), PolicyError> {
+    let Capabilities { client, server } = capabilities;
+    if client.is_none() && server.is_none() {
+        return Err(PolicyError::new(path, "narrows nothing: leave it out, or add `client` or `server`"));
+    }
+    at_most(&format!("{path}.client"), client.as_ref().map_or(0, Vec::len), limits::ENTRIES_PER_LIST)?;
+    at_most(&format!("{path}.server"), server.as_ref().map_or(0, Vec::len), limits::ENTRIES_PER_LIST)
+}
+
 fn check_rule(path: &str, rule: &Rule) -> Result<(), PolicyError> {
     identifier(&format!("{path}.name"), &rule.name)?;
-    if rule.tools.is_none() && rule.operations.is_none() && rule.methods.is_none() {
-        let message = "the rule selects nothing: it needs `tools`, `operations` or `methods`";
+    let selects_tools = rule.tools.is_some() || rule.operations.is_some();
+    if !selects_tools && rule.methods.is_none() && rule.method_classes.is_none() {
+        let message =
+            "the rule selects nothing: it needs `tools`, `operations`, `methods` or `method_classes`";
         return Err(PolicyError::new(path, message));
     }
     each(path, "servers", rule.servers.as_deref(), limits::ENTRIES_PER_LIST, |_, _| Ok(()))?;
@@ -71,6 +86,7 @@ fn check_rule(path: &str, rule: &Rule) -> Result<(), PolicyError> {
     each(path, "methods", rule.methods.as_deref(), limits::ENTRIES_PER_LIST, |path, name| {
         method(path, name)
     })?;
+    each(path, "method_classes", rule.method_classes.as_deref(), limits::ENTRIES_PER_LIST, |_, _| Ok(()))?;
     each(path, "scopes", rule.scopes.as_deref(), limits::SCOPES_PER_RULE, |path, name| scope(path, name))?;
     each(path, "subjects", rule.subjects.as_deref(), limits::ENTRIES_PER_LIST, |path, name| {
         principal(path, name)

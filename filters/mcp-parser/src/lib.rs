@@ -33,6 +33,9 @@ const ONCE: [&str; 8] = [
     transport::NAME,
 ];
 
+/// Headers by which some servers take a request for one of another HTTP method than it was judged by.
+const OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
+
 /// How headers begin that mirror arguments (MCP 2026-07-28, "Custom Headers from Tool Parameters").
 const PARAMETER: &[u8] = b"mcp-param-";
 
@@ -179,6 +182,9 @@ fn readable(headers: &Headers) -> Result<(), Denial> {
     if headers.iter().any(|(name, _)| is_lookalike(name)) {
         let message = "a header has an underscore where one that decides has a hyphen";
         return Err(refused(400, "header_lookalike", message));
+    }
+    if OVERRIDES.iter().any(|name| headers.contains(name)) {
+        return Err(refused(400, "http_method_override", "a header asks for another HTTP method"));
     }
     for (name, value) in headers.iter() {
         if std::str::from_utf8(value).is_err() {

@@ -59,7 +59,7 @@ fn what_is_no_well_formed_message_is_refused_with_its_reason() {
         "]".repeat(64)
     );
     #[rustfmt::skip]
-    let cases: [Refusal<'_>; 42] = [
+    let cases: [Refusal<'_>; 43] = [
         // Headers.
         (plus(&[("x-any", b"a\xff")]), PING.as_bytes(), 400, "header_not_utf8", -32600, json!(null)),
         (with(&[(":method", "PUT")]), PING.as_bytes(), 405, "http_method", -32600, json!(null)),
@@ -75,6 +75,7 @@ fn what_is_no_well_formed_message_is_refused_with_its_reason() {
         (plus(&[("mcp-session-id", b"a"), ("mcp-session-id", b"a")]), PING.as_bytes(), 400, "header_repeated", -32020, json!(null)),
         (plus(&[("mcp-name", b"a"), ("mcp-name", b"b")]), PING.as_bytes(), 400, "header_repeated", -32020, json!(null)),
         (plus(&[("mcp_session_id", b"a")]), PING.as_bytes(), 400, "header_lookalike", -32600, json!(null)),
+        (plus(&[("x-http-method-override", b"DELETE")]), PING.as_bytes(), 400, "http_method_override", -32600, json!(null)),
         (plus(&[("content_type", b"a")]), PING.as_bytes(), 400, "header_lookalike", -32600, json!(null)),
         (with(&[("content-type", "application/json; charset=utf-16")]), PING.as_bytes(), 415, "content_type", -32600, json!(null)),
         (with(&[("content-type", "application/json; charset=utf-8; Charset = \"UTF-7\"")]), PING.as_bytes(), 415, "content_type", -32600, json!(null)),

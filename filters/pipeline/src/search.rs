@@ -37,9 +37,9 @@ pub(crate) fn kind_of(headers: &Headers) -> Result<Reading, Denial> {
         }
     }
     let content_type = headers.text("content-type").unwrap_or_default();
-    let failed = headers.text(":status").is_some_and(|status| status.starts_with(['4', '5']));
-    if failed && !headers.contains("content-type") {
-        // Servers on rmcp say in plain text, and not that it is, that a session has ended.
+    if !headers.contains("content-type") {
+        // Some servers say in plain text, and not that it is, that a session has ended (rmcp) or that a message was
+        // accepted (TypeScript, transport of 2024-11-05). No client takes it for a message.
         return Ok(Reading::Whole(Kind::Text));
     }
     Ok(if transport::is_event_stream(content_type) {

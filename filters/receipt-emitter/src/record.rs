@@ -94,7 +94,7 @@ fn operation(facts: &Facts) -> Operation {
             PolicyOperation::Session => Operation::Session,
             PolicyOperation::List => Operation::List,
             PolicyOperation::Stream => Operation::Stream,
-            PolicyOperation::Unknown => Operation::Unknown,
+            PolicyOperation::ServerPull | PolicyOperation::Unknown => Operation::Unknown,
         },
         (None, Some(class)) => match class {
             Class::Session => Operation::Session,

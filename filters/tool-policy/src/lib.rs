@@ -1,11 +1,15 @@
-//! May this caller do this, now: asks the policy about every call and refuses what it does not allow.
+//! May this caller do this, now: asks the policy about every call, and about everything that the server asks of the
+//! client in its answers, and refuses what it does not allow. Takes out of the messages the capabilities that policy
+//! does not let pass, so that neither side tries what would be refused.
 
+mod answer;
+mod narrow;
 #[cfg(test)]
 mod tests;
 
 use airlock_mcp::{Class, Kind, Message, transport};
-use airlock_pipeline::{Denial, Exchange, Host, Mode, Stage, Verdict, publish, rpc};
-use airlock_policy::{Call, Caller, Decision, Effect, Policy, Reason, Target};
+use airlock_pipeline::{Denial, Exchange, Host, Mode, Side, Stage, Verdict, publish, rpc};
+use airlock_policy::{Call, Caller, Capabilities, Decision, Effect, Policy, Reason, Target};
 
 /// The stage.
 #[derive(Debug)]
@@ -26,23 +30,10 @@ impl ToolPolicy {
         host: &mut dyn Host,
         target: &Target<'_>,
     ) -> Result<(), Denial> {
-        let decision = {
-            let claims = exchange.facts.caller.claims();
-            self.policy.decide(&Call {
-                host: &exchange.facts.host,
-                path: &exchange.facts.path,
-                caller: Caller {
-                    subject: claims.map(|claims| claims.subject.as_str()),
-                    client: claims.and_then(|claims| claims.client.as_deref()),
-                    scopes: claims.map(|claims| claims.scopes.as_slice()).unwrap_or_default(),
-                    groups: claims.map(|claims| claims.groups.as_slice()).unwrap_or_default(),
-                },
-                target: *target,
-            })
-        };
+        let decision = self.decision(exchange, target);
         let allowed = decision.effect == Effect::Allow;
-        let answerable = exchange.facts.message.as_ref().is_some_and(|message| message.kind == Kind::Request);
-        let refusal = if allowed { Ok(()) } else { Err(denial(&decision, answerable)) };
+        let refusal = if allowed { Ok(()) } else { Err(denial(&decision, exchange, "this call")) };
+        publish(host, "operation", decision.operation.name());
         if let Some(server) = &decision.server {
             publish(host, "server", server);
         }
@@ -59,6 +50,32 @@ impl ToolPolicy {
             policy_digest: self.policy.digest().to_owned(),
         });
         refusal
+    }
+
+    /// What policy says to this target, for the caller of this exchange.
+    fn decision(&self, exchange: &Exchange, target: &Target<'_>) -> Decision {
+        let claims = exchange.facts.caller.claims();
+        self.policy.decide(&Call {
+            host: &exchange.facts.host,
+            path: &exchange.facts.path,
+            caller: Caller {
+                subject: claims.map(|claims| claims.subject.as_str()),
+                client: claims.and_then(|claims| claims.client.as_deref()),
+                scopes: claims.map(|claims| claims.scopes.as_slice()).unwrap_or_default(),
+                groups: claims.map(|claims| claims.groups.as_slice()).unwrap_or_default(),
+            },
+            target: *target,
+        })
+    }
+
+    /// The capabilities that may pass here, if policy narrows any and means it.
+    fn capabilities(&self, exchange: &Exchange) -> Option<&Capabilities> {
+        match self.policy.mode() {
+            airlock_policy::Mode::Enforce => {
+                self.policy.capabilities(&exchange.facts.host, &exchange.facts.path)
+            }
+            airlock_policy::Mode::Observe => None,
+        }
     }
 
     /// Judges the `Mcp-*` headers of a request whose headers leave before its body can be read. They cannot allow
@@ -82,6 +99,8 @@ impl Stage for ToolPolicy {
     }
 
     fn request_headers(&self, exchange: &mut Exchange, host: &mut dyn Host) -> Result<(), Denial> {
+        // What is compressed could not be judged; without this header the server sends its answer plain.
+        host.remove_header(Side::Request, "accept-encoding")?;
         match exchange.facts.http_method.as_str() {
             "GET" => self.decide(exchange, host, &Target::Stream),
             "DELETE" => self.decide(exchange, host, &Target::EndSession),
@@ -94,7 +113,10 @@ impl Stage for ToolPolicy {
     }
 
     fn reads_request(&self, exchange: &Exchange) -> bool {
-        exchange.facts.message.is_none() && !matches!(exchange.facts.http_method.as_str(), "GET" | "DELETE")
+        !matches!(exchange.facts.http_method.as_str(), "GET" | "DELETE")
+            && exchange.facts.message.as_ref().is_none_or(|message| {
+                self.capabilities(exchange).is_some_and(|passing| narrow::concerns_request(passing, message))
+            })
     }
 
     fn request_body(&self, exchange: &mut Exchange, host: &mut dyn Host) -> Result<(), Denial> {
@@ -102,7 +124,27 @@ impl Stage for ToolPolicy {
             return Ok(());
         }
         let message = exchange.message()?.clone();
-        self.decide(exchange, host, &target(&message))
+        self.decide(exchange, host, &target(&message))?;
+        match self.capabilities(exchange) {
+            Some(passing) => narrow::request(passing, exchange, &message),
+            None => Ok(()),
+        }
+    }
+
+    fn reads_response(&self, exchange: &Exchange) -> bool {
+        // A client does not read what answers the end of its session.
+        exchange.facts.http_method != "DELETE"
+    }
+
+    fn response_message(&self, exchange: &mut Exchange, json: &[u8]) -> Result<Option<Vec<u8>>, Denial> {
+        let Some(message) = answer::read(exchange, json)? else { return Ok(None) };
+        match self.judge_answer(exchange, &message) {
+            Err(denial) => answer::withhold(exchange, &message, self.mode(), denial),
+            Ok(()) => match self.capabilities(exchange) {
+                Some(passing) => narrow::answer(passing, exchange, &message, json),
+                None => Ok(None),
+            },
+        }
     }
 }
 
@@ -117,18 +159,40 @@ fn target(message: &Message) -> Target<'_> {
     }
 }
 
+/// Whether the client reads what a successful POST brings. Clients of Streamable HTTP have to name both media types in
+/// `accept`; those of the older transport send `*/*` and wait for answers in a stream that a GET has opened.
+fn reads_answers(exchange: &Exchange) -> bool {
+    let mut accepted = exchange
+        .request_headers
+        .iter()
+        .filter(|(name, _)| *name == b"accept")
+        .map(|(_, value)| value)
+        .peekable();
+    let names_one = |value: &[u8]| {
+        let value = String::from_utf8_lossy(value).to_ascii_lowercase();
+        ["application/json", "text/event-stream"].iter().any(|media_type| value.contains(media_type))
+    };
+    accepted.peek().is_none() || accepted.any(names_one)
+}
+
 /// What the client is told about a decision that does not allow.
 ///
 /// The request was understood and is answered: a JSON-RPC error under status 200 is the one form in which the clients
 /// of every SDK show code and message to the application (ADR 0003). A missing scope is the exception that MCP makes
 /// (Authorization, Runtime Insufficient Scope Errors), and what cannot be answered gets a status.
-fn denial(decision: &Decision, answerable: bool) -> Denial {
+fn denial(decision: &Decision, exchange: &Exchange, what: &str) -> Denial {
+    let is_request = exchange.facts.message.as_ref().is_some_and(|message| message.kind == Kind::Request);
+    let answerable = is_request && reads_answers(exchange);
     let (status, message) = match decision.reason {
         Reason::UnknownServer => (404, "no MCP server is configured at this address".to_owned()),
         Reason::PolicyScope => (403, format!("this needs the scope `{}`", decision.scopes.join(" "))),
+        Reason::PolicyCapability => {
+            let message = format!("policy closes the capability that {what} belongs to");
+            (if answerable { 200 } else { 403 }, message)
+        }
         _ => {
             let message = decision.message.clone();
-            let message = message.unwrap_or_else(|| "policy does not allow this call".to_owned());
+            let message = message.unwrap_or_else(|| format!("policy does not allow {what}"));
             (if answerable { 200 } else { 403 }, message)
         }
     };

@@ -1,3 +1,5 @@
+mod answers;
+
 use airlock_jose::Claims;
 use airlock_mcp::Id;
 use airlock_pipeline::{
@@ -96,6 +98,7 @@ fn what_a_rule_allows_passes_and_says_by_which_rule() {
         assert_eq!(outcome.host.properties["airlock.decision"], b"allow");
         assert_eq!(outcome.host.properties["airlock.server"], b"notes");
         assert_eq!(outcome.host.properties["airlock.rule"], rule.as_bytes());
+        assert_eq!(outcome.host.properties["airlock.operation"], operation.name().as_bytes());
     }
 }
 

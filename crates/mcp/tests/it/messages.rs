@@ -306,6 +306,14 @@ fn a_result_says_what_it_asks_of_the_client() {
     assert_eq!(message.result_type.as_deref(), Some("input_required"));
     assert_eq!((message.kind, message.method), (Kind::Response, None));
 
+    for other in [
+        r#"{"jsonrpc":"2.0","method":"notifications/tasks","params":{"inputRequests":{"k":{"method":"elicitation/create"}}}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32042,"message":"m","data":{"elicitations":[]}}}"#,
+    ] {
+        let message = parse_answer(other.as_bytes(), &Limits::default()).unwrap();
+        assert_eq!(message.input_requests[0].method, "elicitation/create", "{other}");
+    }
+
     let message = answer(r#"{"content":[],"structuredContent":{"id":18446744073709551615}}"#).unwrap();
     assert!(message.input_requests.is_empty() && message.result_type.is_none());
     for (result, kind) in [

@@ -73,6 +73,39 @@ fn a_lf_that_completes_a_crlf_within_an_event_does_not_end_it() {
 }
 
 #[test]
+fn a_comment_before_any_field_does_not_wait() {
+    for (chunks, expected) in [
+        (&[": ping\n"] as &[&str], &[": ping\n"] as &[&str]),
+        (&["\u{feff}:\r\n", ":b\r", "\n"], &["\u{feff}:\r\n", ":b\r", "\n"]),
+        (&[":a\n\n"], &[":a\n", "\n"]),
+        (&[":a\ndata: 1\n:b\n", "\n"], &[":a\n", "data: 1\n:b\n\n"]),
+        (&["data: 1\n\n:a\n"], &["data: 1\n\n", ":a\n"]),
+        (&[":", "a", "\n"], &[":a\n"]),
+    ] {
+        let mut splitter = Splitter::new(100);
+        let events: Vec<_> =
+            chunks.iter().flat_map(|chunk| splitter.push(chunk.as_bytes()).unwrap()).collect();
+        let raw: Vec<_> = events.iter().map(|event| std::str::from_utf8(event.raw()).unwrap()).collect();
+        assert_eq!(raw, expected);
+        assert_eq!(splitter.pending(), 0);
+    }
+}
+
+#[test]
+fn the_type_of_an_event_is_its_last_one() {
+    for (event, expected) in [
+        ("data: 1\n\n", None),
+        ("event: endpoint\ndata: /m\n\n", Some("endpoint")),
+        ("event:a\nevent: b\r\n\n", Some("b")),
+        ("event\n\n", Some("")),
+        ("events: a\n\n", None),
+    ] {
+        let event = Splitter::new(100).push(event.as_bytes()).unwrap().remove(0);
+        assert_eq!(event.name().map(|name| std::str::from_utf8(name).unwrap()), expected);
+    }
+}
+
+#[test]
 fn an_event_beyond_the_limit_ends_the_stream() {
     let mut splitter = Splitter::new(9);
     assert_eq!(splitter.push(b"data: a\n\n").unwrap().len(), 1);
@@ -158,10 +191,14 @@ proptest! {
     fn new_data_is_what_a_client_reads_and_nothing_else_changes(stream in pieces(), new in "[a-z\n\r: é]{0,12}") {
         let (events, _) = split(&[stream.as_bytes()]);
         let joined = new.replace("\r\n", "\n").replace('\r', "\n");
-        for (index, event) in events.iter().enumerate() {
+        let is_comment = |event: &Event| {
+            let raw = event.raw();
+            raw.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(raw).starts_with(b":")
+        };
+        for (index, event) in events.iter().enumerate().filter(|(_, event)| !is_comment(event)) {
             let changed = event.with_data(new.as_bytes());
             // A byte-order mark means something at the start of a stream only.
-            let before: &[u8] = if index == 0 { b"" } else { b":\n\n" };
+            let before: &[u8] = if index == 0 { b"" } else { b"\n" };
             let stream = [before, &changed].concat();
             prop_assert_eq!(as_a_client(&stream), [joined.as_bytes().to_vec()]);
             let (again, pending) = split(&[&stream]);

@@ -33,6 +33,22 @@ fn what_is_hardly_meant_is_pointed_out() {
             "{name: r, effect: allow, tools: [echo], scopes: [a]}, {name: d, effect: deny, tools: [echo], scopes: [b]}",
             "rules[1].scopes denies only while",
         ),
+        (
+            "{name: r, effect: allow, methods: [roots/list], method_classes: [stream], scopes: [a]}",
+            "rules[0].methods[0] is in no class",
+        ),
+        (
+            "{name: r, effect: allow, methods: ['resources/*', prompts/get], method_classes: [read-data], scopes: [a]}",
+            "",
+        ),
+        (
+            "{name: r, effect: allow, method_classes: [stream], scopes: [a]}, {name: d, effect: deny, methods: ['*']}",
+            "rules[0] has no effect",
+        ),
+        (
+            "{name: r, effect: allow, methods: [prompts/get], scopes: [a]}, {name: d, effect: deny, methods: ['*'], method_classes: [write]}",
+            "",
+        ),
         ("{name: d, effect: deny, tools: [echo]}", "servers[0] no rule allows anything"),
     ];
     for (rules, expected) in cases {
@@ -54,4 +70,26 @@ servers: [{name: a, path: /x}, {name: b, path: /x, host: b.example.com}, {name: 
 rules: [{name: r, effect: allow, servers: [a, b], tools: [t], scopes: [s]}]";
     let found: Vec<_> = lint(&policy(yaml)).into_iter().map(|warning| warning.path).collect();
     assert_eq!(found, ["servers[0]", "servers[2]"]);
+}
+
+#[test]
+fn what_capabilities_close_for_every_server_of_a_rule_is_pointed_out() {
+    let rules = "{name: r, effect: allow, servers: [a], tools: [t], scopes: [s]},
+        {name: m, effect: allow, methods: [prompts/get, elicitation/create, roots/list], scopes: [s]},
+        {name: d, effect: deny, servers: [a], methods: [prompts/get]}";
+    let lines = |servers: &str| -> Vec<String> {
+        let found = lint(&policy(&format!("{{version: 1, servers: [{servers}], rules: [{rules}]}}")));
+        found.into_iter().map(|warning| format!("{} {}", warning.path, warning.message)).collect()
+    };
+    let closed = "{name: a, capabilities: {client: [roots], server: []}}";
+    let found = lines(closed);
+    assert_eq!(found.len(), 3, "{found:?}");
+    assert!(found[0].starts_with("rules[0] allows tools, and `capabilities` close them"), "{found:?}");
+    assert!(found[1].starts_with("rules[1].methods[0] is closed by `capabilities`"), "{found:?}");
+    assert!(found[2].starts_with("rules[1].methods[1] is closed by `capabilities`"), "{found:?}");
+    let open = lines(&format!("{closed}, {{name: b, path: /b}}"));
+    assert_eq!(open.len(), 1, "{open:?}");
+    assert!(
+        lines("{name: a, capabilities: {client: [elicitation, roots], server: [prompts, tools]}}").is_empty()
+    );
 }

@@ -1,5 +1,8 @@
 use airlock_mcp::Class;
-use airlock_policy::{Call, Document, Effect, Operation, Policy, Rule, Server, Target, Tool, ToolOperation};
+use airlock_policy::{
+    Call, Capabilities, Capability, ClientCapability, Document, Effect, MethodClass, Operation, Policy, Rule,
+    Server, ServerCapability, Target, Tool, ToolOperation,
+};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -19,15 +22,41 @@ const TARGETS: &[&str] = &[
     "method resources/read",
     "method x/unknown",
     "method tools/call",
+    "method tasks/cancel",
+    "method subscriptions/listen",
+    "method elicitation/create",
+    "server asks elicitation/create",
+    "server asks sampling/createMessage",
+    "server asks tools/list",
+    "server asks x/unknown",
+    "server asks ping",
+    "server asks \u{435}licitation/create",
     "GET",
     "DELETE",
     "answer",
 ];
 const PATTERNS: &[&str] = &["echo", "get-env", "pay", "get-*", "*", "*e*", "x"];
-const METHODS: &[&str] =
-    &["*", "resources/*", "resources/read", "tools/list", "initialize", "x/*", "x/unknown"];
+const METHODS: &[&str] = &[
+    "*",
+    "resources/*",
+    "resources/read",
+    "tools/list",
+    "initialize",
+    "x/*",
+    "x/unknown",
+    "elicitation/create",
+    "*/create*",
+];
 const CLASSES: &[ToolOperation] =
     &[ToolOperation::Read, ToolOperation::Write, ToolOperation::Financial, ToolOperation::Destructive];
+
+const METHOD_CLASSES: &[MethodClass] = &[
+    MethodClass::ReadMeta,
+    MethodClass::ReadData,
+    MethodClass::Write,
+    MethodClass::Stream,
+    MethodClass::ServerPull,
+];
 
 /// A list that is absent, or some of these.
 fn some_of(from: &'static [&'static str]) -> impl Strategy<Value = Option<Vec<String>>> {
@@ -39,7 +68,13 @@ fn owned(names: &[&str]) -> Vec<String> {
 }
 
 fn rule() -> impl Strategy<Value = Rule> {
-    let selects = (some_of(PATTERNS), option::weighted(0.4, subsequence(CLASSES, 1..=2)), some_of(METHODS));
+    let method_classes = option::weighted(0.3, subsequence(METHOD_CLASSES, 1..=2));
+    let selects = (
+        some_of(PATTERNS),
+        option::weighted(0.4, subsequence(CLASSES, 1..=2)),
+        some_of(METHODS),
+        method_classes,
+    );
     let people = (
         some_of(&["one", "two", "three"]),
         some_of(&["alice", "bob"]),
@@ -48,8 +83,8 @@ fn rule() -> impl Strategy<Value = Rule> {
     );
     let effect = prop_oneof![3 => Just(Effect::Allow), 1 => Just(Effect::Deny)];
     (effect, some_of(&["a", "b"]), selects, people).prop_map(|(effect, servers, selects, people)| {
-        let (mut tools, operations, methods) = selects;
-        if tools.is_none() && operations.is_none() && methods.is_none() {
+        let (mut tools, operations, methods, method_classes) = selects;
+        if tools.is_none() && operations.is_none() && methods.is_none() && method_classes.is_none() {
             tools = Some(owned(&["echo"]));
         }
         let (scopes, subjects, clients, groups) = people;
@@ -61,6 +96,7 @@ fn rule() -> impl Strategy<Value = Rule> {
             tools,
             operations,
             methods,
+            method_classes,
             scopes,
             subjects,
             clients,
@@ -87,9 +123,21 @@ fn document(rules: Vec<Rule>) -> Document {
         tool("get-env", ToolOperation::Read),
         tool("pay", ToolOperation::Financial),
     ];
-    let server =
-        |name: &str, tools| Server { name: name.to_owned(), path: format!("/{name}"), host: None, tools };
-    let servers = vec![server("a", Some(tools)), server("b", None)];
+    let server = |name: &str, tools, capabilities| Server {
+        name: name.to_owned(),
+        path: format!("/{name}"),
+        host: None,
+        tools,
+        capabilities,
+    };
+    let narrow = Capabilities {
+        client: Some(vec![Capability::Defined(ClientCapability::Elicitation)]),
+        server: Some(vec![
+            Capability::Defined(ServerCapability::Tools),
+            Capability::Extension("io.modelcontextprotocol/tasks".to_owned()),
+        ]),
+    };
+    let servers = vec![server("a", Some(tools), None), server("b", None, Some(narrow))];
     Document { version: 1, mode: Default::default(), servers, rules }
 }
 
@@ -128,6 +176,9 @@ mod naive {
         let Some(server) = document.servers.iter().find(|server| server.path == path) else {
             return ("unknown_server".to_owned(), Vec::new());
         };
+        if server.capabilities.is_some() && is_closed(target) {
+            return ("policy_capability".to_owned(), Vec::new());
+        }
         let here = |rule: &&Rule| rule.servers.as_ref().is_none_or(|names| names.contains(&server.name));
         let rules: Vec<_> = document.rules.iter().filter(here).filter(|rule| is_for(rule, person)).collect();
         let missing =
@@ -136,7 +187,9 @@ mod naive {
             rule.effect == Effect::Deny && selects(rule, server, target) && missing(rule) == 0
         };
         let allows = |rule: &&&Rule| {
-            rule.effect == Effect::Allow && (selects(rule, server, target) || is_session(target))
+            rule.effect == Effect::Allow
+                && (selects(rule, server, target) || is_session(target))
+                && !matches!(target, Target::Message { class: Class::ServerPull, .. })
         };
         if rules.iter().any(|rule| denies(&rule)) {
             return ("policy_denied".to_owned(), Vec::new());
@@ -169,6 +222,7 @@ mod naive {
             Target::Message { method, class, .. } => {
                 *method != "tools/call" && matches!(class, Class::Session | Class::ReadMeta)
             }
+            Target::ServerRequest { method } => *method == "ping",
             Target::Answer | Target::Stream | Target::EndSession => true,
         }
     }
@@ -188,15 +242,50 @@ mod naive {
                     && has_tool
                     && has_class
             }
-            Target::Message { method, class: Class::Unknown, .. } if rule.effect == Effect::Allow => {
-                rule.methods.iter().flatten().any(|name| name == method)
+            Target::Message { method, class, .. } => selects_method(rule, method, *class),
+            Target::ServerRequest { method } => {
+                let class = match *method {
+                    "ping" => Class::Session,
+                    "elicitation/create" | "sampling/createMessage" | "roots/list" => Class::ServerPull,
+                    _ => Class::Unknown,
+                };
+                selects_method(rule, method, class)
             }
-            Target::Message { method, .. } => {
-                rule.methods.iter().flatten().any(|pattern| glob(pattern, method))
+            Target::Stream => selects_method(rule, "", Class::Stream),
+            Target::Answer | Target::EndSession => selects_method(rule, "", Class::Session),
+        }
+    }
+
+    fn selects_method(rule: &Rule, method: &str, class: Class) -> bool {
+        let by_name = match &rule.methods {
+            None => rule.method_classes.is_some(),
+            Some(names) if class == Class::Unknown && rule.effect == Effect::Allow => {
+                names.iter().any(|name| name == method)
             }
-            Target::Answer | Target::Stream | Target::EndSession => {
-                rule.methods.iter().flatten().any(|name| name == "*")
+            Some(names) => names.iter().any(|pattern| glob(pattern, method)),
+        };
+        let of_class = |one: &MethodClass| match one {
+            MethodClass::ReadMeta => class == Class::ReadMeta,
+            MethodClass::ReadData => class == Class::ReadData,
+            MethodClass::Write => class == Class::Write,
+            MethodClass::Stream => class == Class::Stream,
+            MethodClass::ServerPull => class == Class::ServerPull,
+        };
+        method.is_ascii()
+            && by_name
+            && rule.method_classes.as_ref().is_none_or(|list| list.iter().any(of_class))
+    }
+
+    /// What the narrow server closes: all but `elicitation` of the client, `tools` and the extension for tasks.
+    fn is_closed(target: &Target<'_>) -> bool {
+        match target {
+            Target::Message { method, .. } => ["prompts/", "resources/", "completion/", "logging/"]
+                .iter()
+                .any(|head| method.starts_with(head)),
+            Target::ServerRequest { method } => {
+                ["roots/", "sampling/", "tasks/"].iter().any(|head| method.starts_with(head))
             }
+            Target::Answer | Target::Stream | Target::EndSession => false,
         }
     }
 
@@ -255,7 +344,9 @@ proptest! {
         let decision = compile(&document(rules)).decide(&call);
         prop_assert!(decision.rule.is_some() || decision.effect == Effect::Deny);
         prop_assert_eq!(decision.reason.code() == "policy_scope", !decision.scopes.is_empty());
-        prop_assert!(decision.operation != Operation::Unknown || words == "method x/unknown");
+        let is_unknown = ["method x/unknown", "server asks x/unknown", "server asks tools/list"].contains(&words)
+            || words.contains('\u{435}');
+        prop_assert!(decision.operation != Operation::Unknown || is_unknown);
     }
 
     #[test]

@@ -46,27 +46,20 @@ impl Person {
     }
 }
 
-/// The target that a few words stand for: a tool by its name, or `GET`, `DELETE`, `answer`, or `method` and its name.
+/// The target that a few words stand for: a tool by its name, or `GET`, `DELETE`, `answer`, or `method` and its name,
+/// or `server asks` and a method.
 pub(crate) fn target(words: &str) -> Target<'_> {
     match words {
         "GET" => Target::Stream,
         "DELETE" => Target::EndSession,
         "answer" => Target::Answer,
+        _ if words.starts_with("server asks ") => {
+            Target::ServerRequest { method: words.trim_start_matches("server asks ") }
+        }
         _ => match words.strip_prefix("method ") {
-            Some(method) => Target::Message { method, class: class(method), tool: None },
+            Some(method) => Target::Message { method, class: Class::of(method), tool: None },
             None => Target::Message { method: "tools/call", class: Class::Write, tool: Some(words) },
         },
-    }
-}
-
-fn class(method: &str) -> Class {
-    match method {
-        "initialize" | "ping" | "server/discover" | "notifications/initialized" => Class::Session,
-        "tools/list" | "prompts/list" | "resources/list" | "resources/templates/list" => Class::ReadMeta,
-        "resources/read" | "prompts/get" | "completion/complete" => Class::ReadData,
-        "subscriptions/listen" => Class::Stream,
-        "tools/call" | "tasks/cancel" => Class::Write,
-        _ => Class::Unknown,
     }
 }
 

@@ -44,7 +44,7 @@ fn an_answer_is_searched_whole_or_not_passed_on() {
         ("text in UTF-16", typed("text/plain; charset=utf-16"), "s\0e\0", Refused("response_type")),
         ("text in UTF-7", typed("text/plain;x=y;Charset=utf-7"), "+AHM-", Refused("response_type")),
         ("no type, empty", answer(&[(":status", "202")]), "", Passes("", None)),
-        ("no type", answer(&[]), "x", Refused("response_type")),
+        ("no type", answer(&[]), "a secret", Passes("a (removed)", Some("11"))),
         ("an image", typed("image/png"), "x", Refused("response_type")),
         ("an empty image", typed("image/png"), "", Passes("", None)),
         (
@@ -281,7 +281,7 @@ fn our_own_reply_passes_as_it_is() {
 fn observation_changes_no_byte_of_an_answer_and_notes_it() {
     let long = "x".repeat(300);
     let stream = "data: \"secret\"\n\n: x\n\ndata: \"forbidden\"\n\ndata: \"no end";
-    let cases: [(&str, Lines<'_>, &str, Reasons<'_>); 9] = [
+    let cases: [(&str, Lines<'_>, &str, Reasons<'_>); 10] = [
         ("clean", &[("content-type", JSON)], "{}", &[]),
         ("to be censored", &[("content-type", JSON), ("content-length", "8")], "\"secret\"", &[]),
         ("to be refused", &[("content-type", JSON)], "\"forbidden\"", &["forbidden_word"]),
@@ -292,7 +292,8 @@ fn observation_changes_no_byte_of_an_answer_and_notes_it() {
             "secret",
             &["response_encoding"],
         ),
-        ("of no type", &[], "secret", &["response_type"]),
+        ("of another type", &[("content-type", "image/png")], "secret", &["response_type"]),
+        ("of no type, to be refused", &[], "forbidden", &["forbidden_word"]),
         ("too large", &[("content-type", JSON)], &long, &["response_too_large"]),
         ("a stream", &[("content-type", EVENTS), ("content-length", "54")], stream, &["forbidden_word"]),
         ("nothing", &[], "", &[]),
