@@ -8,6 +8,7 @@
 )]
 
 mod alone;
+mod attacks;
 mod calls;
 mod capabilities;
 mod configurations;
@@ -16,7 +17,6 @@ mod issuers;
 mod kill;
 mod module;
 mod operators;
-mod refused;
 mod sessions;
 mod streaming;
 mod unheld;

@@ -7,6 +7,7 @@
     reason = "a test that cannot go on stops"
 )]
 
+pub mod attacks;
 pub mod client;
 pub mod gateway;
 pub mod process;
@@ -14,6 +15,7 @@ pub mod receipts;
 pub mod sdk;
 pub mod tokens;
 pub mod upstream;
+pub mod wire;
 
 use std::{
     future::Future,

@@ -10,13 +10,21 @@ use std::{
 use axum::{
     Router,
     body::{Body, Bytes},
-    extract::State,
-    http::{HeaderMap, Method, Uri},
+    extract::{Request, State},
+    http::{HeaderMap, Method, StatusCode, Uri},
     response::{IntoResponse, Response},
 };
 use futures_util::stream;
+use http_body_util::BodyExt;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::{
+    net::TcpListener,
+    sync::{
+        Mutex as AsyncMutex,
+        mpsc::{Sender, UnboundedReceiver, UnboundedSender, channel, unbounded_channel},
+    },
+    time::timeout,
+};
 
 /// A request that reached the server.
 #[derive(Clone, Debug)]
@@ -29,24 +37,62 @@ pub struct Received {
     pub headers: HeaderMap,
     /// Body.
     pub body: Bytes,
+    /// Trailers after the body.
+    pub trailers: HeaderMap,
 }
 
-/// The server. It answers every JSON-RPC request; the tool that is called says how.
-#[derive(Clone, Debug, Default)]
+/// The server. It answers every JSON-RPC request; the tool that is called says how. A call of `stream` with the
+/// argument `live`, and a GET with the query `live`, opens an event stream that the test writes: [`Upstream::live`].
+#[derive(Clone, Debug)]
 pub struct Upstream {
     received: Arc<Mutex<Vec<Received>>>,
+    opened: UnboundedSender<Live>,
+    live: Arc<AsyncMutex<UnboundedReceiver<Live>>>,
+}
+
+/// An event stream that is open and that the test writes. It ends when this is dropped.
+#[derive(Debug)]
+pub struct Live {
+    pieces: Sender<Bytes>,
+}
+
+impl Live {
+    /// Writes a piece as one chunk.
+    pub async fn write(&self, piece: impl Into<Bytes>) {
+        self.pieces.send(piece.into()).await.expect("somebody who reads");
+    }
+
+    /// Waits until the one who reads has gone.
+    pub async fn gone(&self) {
+        timeout(Duration::from_secs(10), self.pieces.closed()).await.expect("the end of the stream is seen");
+    }
+}
+
+impl Default for Upstream {
+    fn default() -> Self {
+        let (opened, live) = unbounded_channel();
+        Self { received: Arc::default(), opened, live: Arc::new(AsyncMutex::new(live)) }
+    }
 }
 
 impl Upstream {
+    /// An event stream that the test writes.
+    fn open(&self) -> Response {
+        let (pieces, read) = channel(1);
+        let _ = self.opened.send(Live { pieces });
+        let body = stream::unfold(read, |mut read| async move {
+            let piece = read.recv().await?;
+            Some((Ok::<_, Infallible>(piece), read))
+        });
+        ([("content-type", "text/event-stream")], Body::from_stream(body)).into_response()
+    }
+
     /// Starts the server on a free port.
     pub async fn start() -> (Self, SocketAddr) {
         let upstream = Self::default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let app = Router::new()
-            .fallback(answer)
-            .layer(axum::extract::DefaultBodyLimit::disable())
-            .with_state(upstream.clone());
+        let app = Router::new().fallback(answer).with_state(upstream.clone());
         tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
         (upstream, address)
     }
@@ -54,6 +100,12 @@ impl Upstream {
     /// Everything that has reached the server.
     pub fn received(&self) -> Vec<Received> {
         self.received.lock().unwrap().clone()
+    }
+
+    /// The event stream that was opened next.
+    pub async fn live(&self) -> Live {
+        let opened = timeout(Duration::from_secs(10), async { self.live.lock().await.recv().await });
+        opened.await.expect("a stream is opened").unwrap()
     }
 
     /// Every call of a tool that has reached the server, by its name.
@@ -66,15 +118,18 @@ impl Upstream {
     }
 }
 
-async fn answer(
-    State(upstream): State<Upstream>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    upstream.received.lock().unwrap().push(Received { method, uri, headers, body: body.clone() });
+async fn answer(State(upstream): State<Upstream>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let Ok(body) = body.collect().await else { return StatusCode::BAD_REQUEST.into_response() };
+    let trailers = body.trailers().cloned().unwrap_or_default();
+    let (body, method) = (body.to_bytes(), head.method);
     let message: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let live = method == Method::GET && head.uri.query() == Some("live");
+    let received = Received { method, uri: head.uri, headers: head.headers, body, trailers };
+    upstream.received.lock().unwrap().push(received);
+    if live || message["params"]["arguments"]["live"] == true {
+        return upstream.open();
+    }
     let result = |text: &str| json!({ "jsonrpc": "2.0", "id": message["id"], "result": { "content": [{ "type": "text", "text": text }] } });
     match message["params"]["name"].as_str() {
         Some("stream") => stream(message["id"].clone()),
@@ -82,7 +137,15 @@ async fn answer(
             ([("content-type", "application/json"), ("content-encoding", "gzip")], "\u{1f}").into_response()
         }
         Some("large") => axum::Json(result(&"x".repeat(9 << 19))).into_response(),
-        Some("page") => (axum::http::StatusCode::BAD_GATEWAY, "ask admin@example.com").into_response(),
+        _ if message["method"] == "initialize" => (
+            [("mcp-session-id", "0123456789abcdef")],
+            axum::Json(json!({ "jsonrpc": "2.0", "id": message["id"], "result": {
+                "protocolVersion": message["params"]["protocolVersion"], "capabilities": {},
+                "serverInfo": { "name": "test", "version": "1" },
+            }})),
+        )
+            .into_response(),
+        Some("page") => (StatusCode::BAD_GATEWAY, "ask admin@example.com").into_response(),
         _ => axum::Json(result("write to jane.roe@example.com, card 4111 1111 1111 1111")).into_response(),
     }
 }
