@@ -13,6 +13,7 @@ use axum::{
     extract::{Request, State},
     http::{HeaderMap, Method, StatusCode, Uri},
     response::{IntoResponse, Response},
+    serve::ListenerExt,
 };
 use futures_util::stream;
 use http_body_util::BodyExt;
@@ -92,6 +93,8 @@ impl Upstream {
         let upstream = Self::default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        // What is written leaves at once, not when the piece before it has been acknowledged.
+        let listener = listener.tap_io(|connection| connection.set_nodelay(true).unwrap());
         let app = Router::new().fallback(answer).with_state(upstream.clone());
         tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
         (upstream, address)
