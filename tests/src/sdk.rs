@@ -15,27 +15,31 @@ pub enum Sdk {
     TypeScriptTwo,
     /// PyPI `mcp`.
     Python,
+    /// npm `@modelcontextprotocol/sdk` over the transport of 2024-11-05, HTTP with SSE.
+    TypeScriptSse,
 }
 
 impl Sdk {
-    /// All of them.
+    /// All that speak Streamable HTTP.
     pub const ALL: [Self; 3] = [Self::TypeScriptOne, Self::TypeScriptTwo, Self::Python];
 
     /// Drives a session through `plan` and returns what came of each step.
     pub async fn session(self, url: &str, token: Option<&str>, plan: &Value) -> Value {
         let clients = repository().join("tests/clients");
+        let typescript = |sdk: &str| {
+            let mut command = Command::new("node");
+            command.arg(clients.join("typescript/session.mjs")).args(["--sdk", sdk]);
+            command
+        };
         let mut command = match self {
             Self::Python => {
                 let mut command = Command::new(repository().join(".tools/python/bin/python"));
                 command.arg(clients.join("python/session.py"));
                 command
             }
-            Self::TypeScriptOne | Self::TypeScriptTwo => {
-                let mut command = Command::new("node");
-                command.arg(clients.join("typescript/session.mjs"));
-                command.args(["--sdk", if self == Self::TypeScriptOne { "v1" } else { "v2" }]);
-                command
-            }
+            Self::TypeScriptOne => typescript("v1"),
+            Self::TypeScriptTwo => typescript("v2"),
+            Self::TypeScriptSse => typescript("sse"),
         };
         command.arg(url).args(token.iter().flat_map(|token| ["--token", token]));
         let plan = plan.to_string();
@@ -53,9 +57,15 @@ impl Sdk {
 
 /// npm `@modelcontextprotocol/server-everything`, and its URL. Its environment holds invented personal data.
 pub fn everything() -> (Process, String) {
+    everything_over("streamableHttp")
+}
+
+/// The same over `streamableHttp` or `sse`, the transport of 2024-11-05.
+pub fn everything_over(transport: &str) -> (Process, String) {
     let process = Process::start(
         Command::new("node")
             .arg(repository().join("tests/servers/everything.mjs"))
+            .arg(transport)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap())
             .env("PORT", "0")

@@ -1,12 +1,13 @@
 // Drives one MCP session with the official TypeScript SDK.
 //
-//   session.mjs URL [--token TOKEN] [--sdk v1|v2] < plan.json > outcome.json
+//   session.mjs URL [--token TOKEN] [--sdk v1|v2|sse] < plan.json > outcome.json
 //
 //   plan     {"steps":[{"list":"tools"},{"call":"echo","arguments":{"message":"hi"}}]}
 //   outcome  {"server":{...},"protocol":"...","steps":[{"ok":{...}},{"error":{"code":...,"message":"...","status":...}}]}
 //
 // `list` takes tools, prompts or resources. An error's code is the JSON-RPC code, or null when the client saw none; its
 // status is that of the HTTP answer, or null when there was none. python/session.py has the same interface.
+// `sse` is v1 over the transport of 2024-11-05, HTTP with SSE.
 // Exit status: 0 the session was driven, 1 it could not be opened ({"error":{...}}), 64 wrong usage.
 import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
@@ -20,6 +21,10 @@ const sdks = {
     const { McpError: RpcError } = await import("@modelcontextprotocol/sdk/types.js");
     return { Client, Transport, RpcError, call: (client, tool, options) => client.callTool(tool, undefined, options) };
   },
+  async sse() {
+    const { SSEClientTransport: Transport } = await import("@modelcontextprotocol/sdk/client/sse.js");
+    return { ...(await sdks.v1()), Transport };
+  },
   async v2() {
     const { Client, StreamableHTTPClientTransport: Transport, ProtocolError: RpcError } = await import("@modelcontextprotocol/client");
     // Without `auto`, v2 speaks only the protocol versions that v1 speaks.
@@ -29,7 +34,7 @@ const sdks = {
 };
 
 function usage(problem) {
-  console.error(`error: ${problem}; usage: session.mjs URL [--token TOKEN] [--sdk v1|v2] < plan.json`);
+  console.error(`error: ${problem}; usage: session.mjs URL [--token TOKEN] [--sdk v1|v2|sse] < plan.json`);
   process.exit(64);
 }
 
@@ -106,9 +111,9 @@ async function attempt(action) {
 let outcome = await attempt((options) => client.connect(transport, options));
 const connected = !outcome.error;
 if (connected) {
-  outcome = { server: client.getServerVersion(), protocol: transport.protocolVersion, steps: [] };
+  outcome = { server: client.getServerVersion(), protocol: transport.protocolVersion ?? null, steps: [] };
   for (const send of requests) outcome.steps.push(await attempt(send));
-  await attempt(() => transport.terminateSession());
+  await attempt(() => transport.terminateSession?.() ?? client.close());
 }
 // The SDK may still hold an event stream open: leave as soon as the outcome is written.
 process.stdout.write(JSON.stringify(outcome) + "\n", () => process.exit(connected ? 0 : 1));
