@@ -18,7 +18,6 @@ mod tools;
 use std::io::Write;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use clap::Parser;
@@ -28,14 +27,11 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::server::{Shared, TestServer};
-use crate::sessions::Sessions;
+use crate::sessions::{RETRY, Resumptions, Sessions};
 
 /// Names of this machine. Any port: whoever calls through a proxy names the proxy's.
 const HOSTS: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 const ORIGINS: [&str; 3] = ["http://localhost:*", "http://127.0.0.1:*", "http://[::1]:*"];
-
-/// How long a client is told to wait before it takes up a stream again; short, since tests wait for it.
-const RETRY: Duration = Duration::from_millis(200);
 
 /// An MCP server to test against, on 127.0.0.1.
 #[derive(Parser)]
@@ -65,14 +61,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 fn service() -> Result<StreamableHttpService<TestServer, Sessions>, Box<dyn std::error::Error>> {
     // A key that everyone knows: the states that it seals decide nothing that is worth forging.
     let states = RequestStateCodec::try_new(*b"a key for tests, known to everyone")?;
-    let shared = Arc::new(Shared::new(states));
+    let resumptions = Resumptions::default();
+    let shared = Arc::new(Shared::new(states, resumptions.clone()));
     let config = StreamableHttpServerConfig::default()
         .with_allowed_hosts(HOSTS)
         .with_allowed_origins(ORIGINS)
         .with_sse_retry(Some(RETRY));
     Ok(StreamableHttpService::new(
         move || Ok(TestServer::new(Arc::clone(&shared))),
-        Arc::new(Sessions::default()),
+        Arc::new(Sessions::new(resumptions)),
         config,
     ))
 }

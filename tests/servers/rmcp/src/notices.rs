@@ -12,18 +12,21 @@ use rmcp::service::RequestContext;
 
 use crate::changes::Change;
 use crate::resources::WATCHED;
-use crate::server::{TestServer, stateless};
+use crate::server::{TestServer, session, stateless};
+use crate::sessions::BROKEN_OFF;
 use crate::tools::{text, tool};
 
 /// Between two notifications, so that a client sees them one by one.
 const PAUSE: Duration = Duration::from_millis(50);
+/// How long a client may stay away from a stream that has broken off.
+const LONGEST_ABSENCE: Duration = Duration::from_secs(10);
 
 pub(crate) fn tools() -> Vec<Tool> {
     vec![
         tool("test_tool_with_logging", "Logs three times as it runs"),
         tool("test_logging_tool", "Logs if the request asks for it"),
         tool("test_tool_with_progress", "Reports progress as it runs"),
-        tool("test_reconnection", "Answers on a stream that a client has to take up again"),
+        tool(BROKEN_OFF, "Answers on a stream that a client has to take up again"),
         tool("test_trigger_tool_change", "Says that the list of tools has changed"),
         tool("test_trigger_prompt_change", "Says that the list of prompts has changed"),
         tool("test_trigger_resource_change", "Says that the watched resource has changed"),
@@ -51,9 +54,11 @@ pub(crate) async fn call(
             }
             text("It is done.")
         }
-        "test_reconnection" => {
-            tokio::time::sleep(PAUSE).await;
-            text("The stream has been taken up again.")
+        BROKEN_OFF => {
+            if let Some(session) = session(context).filter(|_| !stateless(context)) {
+                server.resumptions().of(session, LONGEST_ABSENCE).await;
+            }
+            text("Here is the answer, on whatever stream.")
         }
         "test_trigger_tool_change" => change(server, context, Change::Tools).await,
         "test_trigger_prompt_change" => change(server, context, Change::Prompts).await,

@@ -9,7 +9,7 @@ use rmcp::model::{
 use rmcp::service::RequestContext;
 use serde_json::{Value, json};
 
-use crate::server::abilities;
+use crate::server::{abilities, incapable};
 use crate::tools::{string, text, tool, tool_of};
 
 pub(crate) fn tools() -> Vec<Tool> {
@@ -43,7 +43,7 @@ pub(crate) async fn call(
 async fn put(question: Value, context: &RequestContext<RoleServer>) -> Result<CallToolResult, ErrorData> {
     let question = checked(question)?;
     if let Some(missing) = missing(&question, context) {
-        return Err(ErrorData::missing_required_client_capability(missing));
+        return Err(incapable(context, missing));
     }
     let question = match question {
         InputRequest::CreateMessage(question) => ServerRequest::CreateMessageRequest(question),

@@ -10,6 +10,7 @@ use rmcp::service::RequestContext;
 use serde_json::{Value, json};
 
 use crate::questions::{checked, form, missing, roots, sampling};
+use crate::server::incapable;
 use crate::tools::{text, tool};
 
 pub(crate) fn tools() -> Vec<Tool> {
@@ -127,7 +128,7 @@ pub(crate) fn ask<const N: usize>(
     for (key, question) in questions {
         let question = checked(question)?;
         if let Some(missing) = missing(&question, context) {
-            return Err(ErrorData::missing_required_client_capability(missing));
+            return Err(incapable(context, missing));
         }
         requests.insert(key.to_owned(), question);
     }
@@ -199,18 +200,15 @@ fn two_rounds(round: &Round<'_>) -> Result<CallToolResponse, ErrorData> {
 
 /// Asks the model rather than the user, and the user only if there is no model.
 fn able(round: &Round<'_>) -> Result<CallToolResponse, ErrorData> {
-    let model = ("answer", sampling("Say something", 50));
-    let asked = if round.answers.whole("answer").is_some() {
+    if round.answers.whole("answer").is_some() {
         return done("The client has answered.");
-    } else {
-        round.ask([model])
-    };
-    asked.or_else(|_| round.ask([("answer", name_form())]))
+    }
+    round.ask([("answer", sampling("Say something", 50))]).or_else(|_| round.ask([("answer", name_form())]))
 }
 
 fn with_model(round: &Round<'_>) -> Result<CallToolResponse, ErrorData> {
     match missing(&checked(sampling("Say something", 50))?, round.context) {
-        Some(missing) => Err(ErrorData::missing_required_client_capability(missing)),
+        Some(missing) => Err(incapable(round.context, missing)),
         None => done("The client has a model."),
     }
 }

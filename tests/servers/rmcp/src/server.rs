@@ -5,14 +5,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use axum::http::request::Parts;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CancelTaskParams, ClientCapabilities, CompleteRequestParams,
-    CompleteResult, ErrorData, GetPromptRequestParams, GetPromptResponse, GetTaskParams,
-    GetTaskResult, Implementation, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
-    ListToolsResult, PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams,
-    ReadResourceResponse, RequestStateCodec, ServerCapabilities, ServerConfig, SetLevelRequestMethod,
-    SetLevelRequestParams, SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams,
-    UpdateTaskParams,
+    CompleteResult, ErrorData, GetPromptRequestParams, GetPromptResponse, GetTaskParams, GetTaskResult,
+    Implementation, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+    PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse,
+    RequestStateCodec, ServerCapabilities, ServerConfig, SetLevelRequestMethod, SetLevelRequestParams,
+    SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams, UpdateTaskParams,
 };
 use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::task_manager::TaskManager;
@@ -20,18 +20,20 @@ use rmcp::{RoleServer, ServerHandler};
 use tokio::sync::Mutex;
 
 use crate::changes::{Changes, Inbox};
+use crate::sessions::Resumptions;
 use crate::{contents, notices, prompts, questions, resources, rounds, tasks};
 
 /// What one request needs to know of the one before, in either era.
 pub(crate) struct Shared {
     changes: Changes,
+    resumptions: Resumptions,
     states: RequestStateCodec,
     tasks: TaskManager,
 }
 
 impl Shared {
-    pub(crate) fn new(states: RequestStateCodec) -> Self {
-        Self { changes: Changes::default(), states, tasks: TaskManager::new() }
+    pub(crate) fn new(states: RequestStateCodec, resumptions: Resumptions) -> Self {
+        Self { changes: Changes::default(), resumptions, states, tasks: TaskManager::new() }
     }
 }
 
@@ -53,6 +55,10 @@ impl TestServer {
 
     pub(crate) fn changes(&self) -> &Changes {
         &self.shared.changes
+    }
+
+    pub(crate) fn resumptions(&self) -> &Resumptions {
+        &self.shared.resumptions
     }
 
     pub(crate) fn states(&self) -> &RequestStateCodec {
@@ -85,9 +91,23 @@ pub(crate) fn stateless(context: &RequestContext<RoleServer>) -> bool {
     version.is_some_and(|version| version.as_str() >= ProtocolVersion::V_2026_07_28.as_str())
 }
 
+/// The session that a request of the handshake era belongs to.
+pub(crate) fn session(context: &RequestContext<RoleServer>) -> Option<&str> {
+    context.extensions.get::<Parts>()?.headers.get("mcp-session-id")?.to_str().ok()
+}
+
 /// What the client of a request says that it can do.
 pub(crate) fn abilities(context: &RequestContext<RoleServer>) -> ClientCapabilities {
     context.client_capabilities().unwrap_or_default()
+}
+
+/// Refuses a client that has not declared what is needed. The handshake era has no code for that.
+pub(crate) fn incapable(context: &RequestContext<RoleServer>, needed: ClientCapabilities) -> ErrorData {
+    if stateless(context) {
+        ErrorData::missing_required_client_capability(needed)
+    } else {
+        ErrorData::invalid_request("the client has not declared the capability that this needs", None)
+    }
 }
 
 impl ServerHandler for TestServer {

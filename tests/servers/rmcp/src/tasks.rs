@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::questions::{checked, form};
 use crate::rounds::{Answers, ask};
-use crate::server::abilities;
+use crate::server::{abilities, incapable};
 use crate::tools::{string, text, tool, tool_of};
 
 /// No computation is slower.
@@ -50,33 +50,23 @@ pub(crate) async fn call(
     request: &CallToolRequestParams,
     context: &RequestContext<RoleServer>,
 ) -> Option<Result<CallToolResponse, ErrorData>> {
-    let name = request.name.as_ref();
-    if name == "slow_compute" {
-        return Some(Ok(slow_compute(tasks, request, context).await));
-    }
-    if !tools().iter().any(|tool| tool.name == name) {
-        return None;
-    }
-    if !abilities(context).supports_tasks() {
-        let needed = ClientCapabilities::builder().enable_tasks().build();
-        return Some(Err(ErrorData::missing_required_client_capability(needed)));
-    }
     let file = string(request.arguments.as_ref(), "filename").unwrap_or("nothing").to_owned();
-    let created = match name {
-        "failing_job" => start(tasks, |task| async move {
+    let result = match request.name.as_ref() {
+        "slow_compute" => Ok(slow_compute(tasks, request, context).await),
+        "failing_job" => run(tasks, context, |task| async move {
             work(&task, WORK).await?;
             Ok(CallToolResult::error(vec![ContentBlock::text("The job has failed, as it always does.")]))
         }),
-        "protocol_error_job" => start(tasks, |task| async move {
+        "protocol_error_job" => run(tasks, context, |task| async move {
             work(&task, WORK).await?;
             Err(ErrorData::internal_error("the job is broken, as it always is", None).into())
         }),
-        "confirm_delete" => start(tasks, |task| async move {
+        "confirm_delete" => run(tasks, context, |task| async move {
             let question = form(&format!("Delete {file}?"), "confirm", "boolean");
             let answer = task.request_input("confirm", checked(question)?).await?;
             Ok(text(format!("The answer is {answer}; nothing is deleted.")))
         }),
-        "multi_input" => start(tasks, |task| async move {
+        "multi_input" => run(tasks, context, |task| async move {
             let name = form("What is your name?", "name", "string");
             let confirmation = form("Are you sure?", "confirm", "boolean");
             let (name, confirmation) = tokio::try_join!(
@@ -85,9 +75,10 @@ pub(crate) async fn call(
             )?;
             Ok(text(format!("{name} {confirmation}")))
         }),
-        _ => return Some(greeting(tasks, request, context)),
+        "test_tool_with_task" => greeting(tasks, request, context),
+        _ => return None,
     };
-    Some(Ok(created))
+    Some(result)
 }
 
 /// Asks by its result first, and is a task only when it has the answer.
@@ -102,10 +93,10 @@ fn greeting(
         return ask(context, [("user_name", question)], None).map(Into::into);
     };
     let greeting = format!("Hello, {name}!");
-    Ok(start(tasks, |task| async move {
+    run(tasks, context, |task| async move {
         work(&task, WORK).await?;
         Ok(text(greeting))
-    }))
+    })
 }
 
 async fn slow_compute(
@@ -125,6 +116,22 @@ async fn slow_compute(
     }
     tokio::time::sleep(duration).await;
     result.into()
+}
+
+/// Starts a job that clients have to know tasks for.
+fn run<F>(
+    tasks: &TaskManager,
+    context: &RequestContext<RoleServer>,
+    job: impl FnOnce(TaskContext) -> F,
+) -> Result<CallToolResponse, ErrorData>
+where
+    F: Future<Output = Result<CallToolResult, TaskExit>> + Send + 'static,
+{
+    if abilities(context).supports_tasks() {
+        Ok(start(tasks, job))
+    } else {
+        Err(incapable(context, ClientCapabilities::builder().enable_tasks().build()))
+    }
 }
 
 fn start<F>(tasks: &TaskManager, job: impl FnOnce(TaskContext) -> F) -> CallToolResponse
