@@ -35,7 +35,9 @@ struct Trial {
 impl Trial {
     async fn start(shape: Shape) -> Self {
         let (upstream, address) = Upstream::start().await;
-        let gateway = Gateway::start(shape, address, Configuration::default()).await;
+        let names = json!({ "hosts": ["127.0.0.1", "localhost"], "origins": ["http://localhost:*"] });
+        let configuration = Configuration::default().with("/mcp", names);
+        let gateway = Gateway::start(shape, address, configuration).await;
         Self {
             gateway,
             upstream,

@@ -15,6 +15,7 @@ mod configurations;
 mod evidence;
 mod issuers;
 mod kill;
+mod legacy_sse;
 mod module;
 mod operators;
 mod sessions;

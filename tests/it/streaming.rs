@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const BETWEEN_WRITES: Duration = Duration::from_millis(1);
 
 /// Events as servers write them, each complete. The first opens the stream.
-const HABITS: [&str; 18] = [
+const HABITS: [&str; 19] = [
     "\u{feff}event: message\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/first\"}\n\n",
     "event: message\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/lf\"}\n\n",
     "event: message\r\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/crlf\"}\r\n\r\n",
@@ -39,6 +39,7 @@ const HABITS: [&str; 18] = [
     "id: 11\r\ndata:\r\n\r\n",
     "retry: 3000\n\n",
     ": ping\n\n",
+    ": ping\n",
     ":\r\n\r\n",
     ": before\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/comments\"}\n: after\nunknown: field\n\n",
 ];

@@ -39,6 +39,9 @@ const OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-meth
 /// How headers begin that mirror arguments (MCP 2026-07-28, "Custom Headers from Tool Parameters").
 const PARAMETER: &[u8] = b"mcp-param-";
 
+/// The longest session id that a client may send, in bytes: a server's id with its seal.
+const SEALED_BYTES: usize = transport::SESSION_ID_BYTES + 64;
+
 /// The stage.
 #[derive(Debug)]
 pub struct McpParser {
@@ -145,6 +148,12 @@ impl McpParser {
             host.remove_header(Side::Request, transport::SESSION_ID)?;
             exchange.request_headers.remove(transport::SESSION_ID);
             return Ok(());
+        }
+        if sealed.is_empty()
+            || sealed.len() > SEALED_BYTES
+            || !sealed.bytes().all(|byte| byte.is_ascii_graphic())
+        {
+            return Err(refused(400, "session_id", "the `mcp-session-id` header is not a session id"));
         }
         let id = self.configuration.sessions.open(&sealed, &exchange.facts, host)?;
         host.set_header(Side::Request, transport::SESSION_ID, &id)?;

@@ -59,7 +59,7 @@ fn what_is_no_well_formed_message_is_refused_with_its_reason() {
         "]".repeat(64)
     );
     #[rustfmt::skip]
-    let cases: [Refusal<'_>; 43] = [
+    let cases: [Refusal<'_>; 46] = [
         // Headers.
         (plus(&[("x-any", b"a\xff")]), PING.as_bytes(), 400, "header_not_utf8", -32600, json!(null)),
         (with(&[(":method", "PUT")]), PING.as_bytes(), 405, "http_method", -32600, json!(null)),
@@ -67,6 +67,9 @@ fn what_is_no_well_formed_message_is_refused_with_its_reason() {
         (with(&[("content-type", "text/plain")]), PING.as_bytes(), 415, "content_type", -32600, json!(null)),
         (with(&[("content-type", "application/json-patch+json")]), PING.as_bytes(), 415, "content_type", -32600, json!(null)),
         (with(&[("content-encoding", "gzip")]), PING.as_bytes(), 415, "request_encoding", -32600, json!(null)),
+        (with(&[(transport::SESSION_ID, "")]), PING.as_bytes(), 400, "session_id", -32600, json!(null)),
+        (with(&[(transport::SESSION_ID, "a b")]), PING.as_bytes(), 400, "session_id", -32600, json!(null)),
+        (with(&[(transport::SESSION_ID, &"s".repeat(321))]), PING.as_bytes(), 400, "session_id", -32600, json!(null)),
         (with(&[("accept", "text/html, image/*")]), PING.as_bytes(), 406, "not_acceptable", -32600, json!(null)),
         (with(&[("origin", "https://evil.example")]), PING.as_bytes(), 403, "origin_not_allowed", -32600, json!(null)),
         (plus(&[("origin", b"https://app.example.com"), ("origin", b"https://evil.example")]), PING.as_bytes(), 400, "header_repeated", -32600, json!(null)),

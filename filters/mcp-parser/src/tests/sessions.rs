@@ -123,9 +123,7 @@ fn a_session_that_the_gateway_has_not_given_out_is_none() {
         format!("{id}.{opened_at}.{}", "A".repeat(22)),
         format!("{session}="),
         format!("{session}.{opened_at}.{seal}"),
-        "a b".to_owned(),
-        "s".repeat(10_000),
-        String::new(),
+        "s".repeat(256),
     ];
     for forged in forged {
         assert_eq!(scene.refusal(ann(), &forged), Some("session_unknown"), "{forged}");
