@@ -199,7 +199,7 @@ async fn events_leave_clean_wherever_they_are_cut(shape: Shape) {
     for end in ["\n", "\r\n", "\r"] {
         let event = |who: &str| {
             format!(
-                ": note{end}id: 1{end}data: {{\"jsonrpc\":\"2.0\",{end}data: \"method\":\"{who}\"}}{end}{end}"
+                ": note{end}id: 1{end}data: {{\"jsonrpc\":\"2.0\",{end}data: \"method\":\"notifications/message\",\"params\":{{\"data\":\"{who}\"}}}}{end}{end}"
             )
         };
         let (written, clean) = (event("jane.roe@example.com"), event("[EMAIL]"));

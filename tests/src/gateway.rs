@@ -130,11 +130,34 @@ const ACCESS_LOG: &str = "access.log";
 impl Gateway {
     /// Starts a signer and an Envoy with one worker in front of `upstream`.
     pub async fn start(shape: Shape, upstream: SocketAddr, configuration: Configuration) -> Self {
+        Self::launch(shape, upstream, configuration, None).await
+    }
+
+    /// Starts a gateway whose Envoy gives `token` to requests that come without one, before any filter sees them: for
+    /// clients that cannot be given a token.
+    pub async fn with_token(
+        shape: Shape,
+        upstream: SocketAddr,
+        configuration: Configuration,
+        token: &str,
+    ) -> Self {
+        Self::launch(shape, upstream, configuration, Some(token)).await
+    }
+
+    async fn launch(
+        shape: Shape,
+        upstream: SocketAddr,
+        configuration: Configuration,
+        token: Option<&str>,
+    ) -> Self {
         let directory = TempDir::new().unwrap();
         let signer = Signer::start(&directory.path().join("state"), "127.0.0.1:0");
         write_filters(directory.path(), shape, &configuration);
         let bootstrap = directory.path().join("bootstrap.json");
-        let document = bootstrap_for(shape, upstream, signer.address, directory.path());
+        let mut document = bootstrap_for(shape, upstream, signer.address, directory.path());
+        if let Some(token) = token {
+            add_token(&mut document, token);
+        }
         std::fs::write(&bootstrap, document.to_string()).unwrap();
         let envoy = Envoy::start(&built("envoy"), &bootstrap, directory.path(), 1).await;
         let envoy = envoy.unwrap_or_else(|failure| panic!("{}", failure.render()));
@@ -221,6 +244,19 @@ fn access_log(shipped: &Value, directory: &Path) -> Value {
             "log_format": format,
         },
     }])
+}
+
+fn add_token(document: &mut Value, token: &str) {
+    let listener = &mut document["static_resources"]["listeners"][0];
+    let manager = &mut listener["filter_chains"][0]["filters"][0]["typed_config"];
+    let header = json!({ "key": "authorization", "value": format!("Bearer {token}") });
+    manager["early_header_mutation_extensions"] = json!([{
+        "name": "envoy.http.early_header_mutation.header_mutation",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
+            "mutations": [{ "append": { "header": header, "append_action": "ADD_IF_ABSENT" } }],
+        },
+    }]);
 }
 
 /// Writes the files that filters come from, each beside its old version and then renamed over it.

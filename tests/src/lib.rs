@@ -13,6 +13,7 @@ pub mod gateway;
 pub mod process;
 pub mod receipts;
 pub mod sdk;
+pub mod suites;
 pub mod tokens;
 pub mod upstream;
 pub mod wire;

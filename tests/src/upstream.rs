@@ -133,6 +133,17 @@ async fn answer(State(upstream): State<Upstream>, request: Request) -> Response 
     if live || message["params"]["arguments"]["live"] == true {
         return upstream.open();
     }
+    if let Some(batch) = message.as_array() {
+        let results: Vec<Value> = batch
+            .iter()
+            .filter(|message| message["id"] != Value::Null)
+            .map(|message| json!({ "jsonrpc": "2.0", "id": message["id"], "result": { "content": [{ "type": "text", "text": "from jane.roe@example.com" }] } }))
+            .collect();
+        return axum::Json(results).into_response();
+    }
+    if message["method"] != Value::Null && message["id"] == Value::Null {
+        return StatusCode::ACCEPTED.into_response();
+    }
     let result = |text: &str| json!({ "jsonrpc": "2.0", "id": message["id"], "result": { "content": [{ "type": "text", "text": text }] } });
     match message["params"]["name"].as_str() {
         Some("stream") => stream(message["id"].clone()),
