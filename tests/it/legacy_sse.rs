@@ -27,12 +27,13 @@ fn plan() -> Value {
 fn both_addresses() -> Configuration {
     let yaml = read_to_string(repository().join("policies/everything-demo.yaml")).unwrap();
     let mut policy: Value = serde_saphyr::from_str(&yaml).unwrap();
-    let stream = policy["servers"][0].clone();
-    let [mut stream, mut messages] = [stream.clone(), stream];
-    stream["path"] = json!("/sse");
-    messages["path"] = json!("/message");
-    messages["name"] = json!("everything-messages");
-    policy["servers"] = json!([stream, messages]);
+    let at = |name: &str, path: &str| {
+        let mut server = policy["servers"][0].clone();
+        server["name"] = json!(name);
+        server["path"] = json!(path);
+        server
+    };
+    policy["servers"] = json!([at("everything", "/sse"), at("everything-messages", "/message")]);
     for rule in policy["rules"].as_array_mut().unwrap() {
         rule["servers"] = json!(["everything", "everything-messages"]);
     }

@@ -6,7 +6,7 @@ use airlock_cli::envoy::Envoy;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{built, receipts::Signer, repository, tokens::Issuer};
+use crate::{built, client::Http, receipts::Signer, repository, tokens::Issuer};
 
 /// How Airlock stands in the proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,7 +130,7 @@ const ACCESS_LOG: &str = "access.log";
 impl Gateway {
     /// Starts a signer and an Envoy with one worker in front of `upstream`.
     pub async fn start(shape: Shape, upstream: SocketAddr, configuration: Configuration) -> Self {
-        Self::launch(shape, upstream, configuration, None).await
+        Self::launch(shape, upstream, configuration, |_| {}).await
     }
 
     /// Starts a gateway whose Envoy gives `token` to requests that come without one, before any filter sees them: for
@@ -141,23 +141,36 @@ impl Gateway {
         configuration: Configuration,
         token: &str,
     ) -> Self {
-        Self::launch(shape, upstream, configuration, Some(token)).await
+        Self::launch(shape, upstream, configuration, |document| add_token(document, token)).await
+    }
+
+    /// Starts a gateway that reaches `upstream` over that version of HTTP.
+    pub async fn start_over(
+        http: Http,
+        shape: Shape,
+        upstream: SocketAddr,
+        configuration: Configuration,
+    ) -> Self {
+        Self::launch(shape, upstream, configuration, |document| {
+            if http == Http::Two {
+                speak_http2(&mut document["static_resources"]["clusters"][0]);
+            }
+        })
+        .await
     }
 
     async fn launch(
         shape: Shape,
         upstream: SocketAddr,
         configuration: Configuration,
-        token: Option<&str>,
+        change: impl FnOnce(&mut Value),
     ) -> Self {
         let directory = TempDir::new().unwrap();
         let signer = Signer::start(&directory.path().join("state"), "127.0.0.1:0");
         write_filters(directory.path(), shape, &configuration);
         let bootstrap = directory.path().join("bootstrap.json");
         let mut document = bootstrap_for(shape, upstream, signer.address, directory.path());
-        if let Some(token) = token {
-            add_token(&mut document, token);
-        }
+        change(&mut document);
         std::fs::write(&bootstrap, document.to_string()).unwrap();
         let envoy = Envoy::start(&built("envoy"), &bootstrap, directory.path(), 1).await;
         let envoy = envoy.unwrap_or_else(|failure| panic!("{}", failure.render()));
@@ -257,6 +270,13 @@ fn add_token(document: &mut Value, token: &str) {
             "mutations": [{ "append": { "header": header, "append_action": "ADD_IF_ABSENT" } }],
         },
     }]);
+}
+
+fn speak_http2(cluster: &mut Value) {
+    cluster["typed_extension_protocol_options"]["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"] = json!({
+        "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+        "explicit_http_config": { "http2_protocol_options": {} },
+    });
 }
 
 /// Writes the files that filters come from, each beside its old version and then renamed over it.

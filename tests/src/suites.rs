@@ -227,7 +227,9 @@ pub fn configuration() -> Configuration {
         ],
     });
     // The suite's own `Origin` is the gateway's address.
-    Configuration::default().with("/mcp", json!({ "origins": ["http://127.0.0.1:*"], "hosts": ["127.0.0.1"] })).with("/policy", policy)
+    Configuration::default()
+        .with("/mcp", json!({ "origins": ["http://127.0.0.1:*"], "hosts": ["127.0.0.1"] }))
+        .with("/policy", policy)
 }
 
 /// A token for [`configuration`].

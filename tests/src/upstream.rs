@@ -88,7 +88,7 @@ impl Upstream {
         ([("content-type", "text/event-stream")], Body::from_stream(body)).into_response()
     }
 
-    /// Starts the server on a free port.
+    /// Starts the server on a free port, for HTTP/1 and HTTP/2.
     pub async fn start() -> (Self, SocketAddr) {
         let upstream = Self::default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
