@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use crate::error::{Fault, ParseErrorKind};
 use crate::message::Span;
 use crate::method::Names;
+use crate::number::Numbers;
 use crate::scan::{Form, Scanner, Value};
 use crate::text::{Text, differs_in_case_only};
 use crate::transport::ProtocolVersion;
@@ -48,7 +49,8 @@ pub fn parse(body: &[u8], limits: &Limits) -> Result<Message, ParseError> {
 ///
 /// As [`parse`].
 pub fn parse_answer(body: &[u8], limits: &Limits) -> Result<Message, ParseError> {
-    Reader { body, limits, found: Found::default() }.read_with(Scanner::new(body, limits).lenient_numbers())
+    Reader { body, limits, found: Found::default() }
+        .read_with(Scanner::new(body, limits).accepting(Numbers::Rounded))
 }
 
 /// The places of the messages in a batch (JSON-RPC 2.0 section 6), each of which has to be read for itself.
@@ -59,7 +61,7 @@ pub fn parse_answer(body: &[u8], limits: &Limits) -> Result<Message, ParseError>
 ///
 /// [`ParseError`] when `body` is no array of JSON values, is empty, or has more of them than [`Limits::batch`].
 pub fn batch(body: &[u8], limits: &Limits) -> Result<Vec<Span>, ParseError> {
-    let mut scanner = Scanner::new(body, limits);
+    let mut scanner = Scanner::new(body, limits).accepting(Numbers::Rounded);
     read_batch(&mut scanner, limits).map_err(|fault| ParseError {
         kind: fault.kind,
         offset: fault.offset,

@@ -15,12 +15,15 @@
 //!
 //! Everything is a pure function of its input: no input or output, no clock, no global state.
 
+mod block;
 pub mod capabilities;
 mod envelope;
 mod error;
 mod limits;
 mod message;
 mod method;
+mod names;
+mod number;
 pub mod origin;
 mod reply;
 mod scan;

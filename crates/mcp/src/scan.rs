@@ -6,19 +6,18 @@
 use crate::Limits;
 use crate::error::{Fault, ParseErrorKind};
 use crate::message::Span;
-use crate::text::{Text, decode_into};
+use crate::names::{Names, Scope};
+use crate::number::{self, Numbers};
+use crate::text::Text;
 
 /// Reads one JSON text from its first byte to its last.
 pub(crate) struct Scanner<'a> {
-    body: &'a [u8],
-    position: usize,
+    cursor: Cursor<'a>,
     limits: &'a Limits,
+    numbers: Numbers,
     members: usize,
     open: Vec<Container>,
-    /// Names of the members of all open objects, innermost last.
-    names: Vec<Name>,
-    /// What names with escapes in them mean.
-    decoded: Vec<u8>,
+    names: Names<'a>,
 }
 
 /// One value of the text.
@@ -38,291 +37,258 @@ pub(crate) enum Form {
     Null,
 }
 
+#[derive(Clone, Copy)]
 struct Container {
     closing: u8,
     started: bool,
-    first_name: usize,
-    first_decoded: usize,
+    names: Scope,
 }
 
-/// A member name: a range of the body, or of the decoded bytes when it was written with escapes.
+/// A place in the text. It is copied into loops, where it costs nothing.
 #[derive(Clone, Copy)]
-struct Name {
-    start: usize,
-    end: usize,
-    escaped: bool,
-    offset: usize,
+struct Cursor<'a> {
+    body: &'a [u8],
+    position: usize,
 }
-
-/// Objects up to this size are compared name by name as they are read, larger ones sorted when they close.
-const COMPARED_DIRECTLY: usize = 16;
-
-/// Numbers that are shorter than this and have no exponent fit a double.
-const SURELY_FINITE: usize = 300;
 
 impl<'a> Scanner<'a> {
     pub(crate) fn new(body: &'a [u8], limits: &'a Limits) -> Self {
         Self {
-            body,
-            position: 0,
+            cursor: Cursor { body, position: 0 },
             limits,
+            numbers: Numbers::Exact,
             members: 0,
             open: Vec::with_capacity(limits.depth.min(16)),
-            names: Vec::with_capacity(32),
-            decoded: Vec::new(),
+            names: Names::new(body),
         }
     }
 
-    /// Accepts numbers that a double cannot hold exactly.
-    pub(crate) fn lenient_numbers(self) -> Self {
-        self
+    /// The same with other numbers than [`Numbers::Exact`] accepted.
+    pub(crate) fn accepting(self, numbers: Numbers) -> Self {
+        Self { numbers, ..self }
     }
 
     pub(crate) fn position(&self) -> usize {
-        self.position
+        self.cursor.position
     }
 
     /// The next byte that is not white space.
     pub(crate) fn peek(&mut self) -> Option<u8> {
-        loop {
-            match self.body.get(self.position) {
-                Some(b' ' | b'\t' | b'\n' | b'\r') => self.position += 1,
-                other => return other.copied(),
-            }
-        }
+        self.cursor.peek()
     }
 
     /// Enters the object or array that begins at the current byte.
     pub(crate) fn enter(&mut self) -> Result<(), Fault> {
-        let closing = match self.byte() {
-            Some(b'{') => b'}',
-            Some(b'[') => b']',
-            _ => return Err(self.fault(ParseErrorKind::JsonSyntax)),
-        };
-        if self.open.len() >= self.limits.depth {
-            return Err(self.fault(ParseErrorKind::JsonDepth));
-        }
-        self.position += 1;
-        self.open.push(Container {
-            closing,
-            started: false,
-            first_name: self.names.len(),
-            first_decoded: self.decoded.len(),
-        });
+        let container = self.begin(&self.cursor, self.open.len())?;
+        self.cursor.step();
+        self.open.push(container);
         Ok(())
     }
 
     /// The name of the next member of the innermost container, which is an object; `None` once it has closed.
     ///
     /// The scanner then stands before the member's value.
+    #[cfg_attr(target_arch = "wasm32", target_feature(enable = "simd128"))]
     pub(crate) fn next_name(&mut self) -> Result<Option<Text>, Fault> {
-        if !self.advance()? {
+        let mut cursor = self.cursor;
+        let Some(mut container) = self.open.pop() else {
+            return Err(cursor.fault(ParseErrorKind::JsonSyntax));
+        };
+        if !self.advance(&mut cursor, &mut container)? {
+            self.cursor = cursor;
             return Ok(None);
         }
-        if self.peek() != Some(b'"') {
-            return Err(self.fault(ParseErrorKind::JsonSyntax));
-        }
-        let name = self.text()?;
-        self.remember(name)?;
-        if self.peek() != Some(b':') {
-            return Err(self.fault(ParseErrorKind::JsonSyntax));
-        }
-        self.position += 1;
+        let name = self.name(&mut cursor, &mut container)?;
+        self.cursor = cursor;
+        self.open.push(container);
         Ok(Some(name))
     }
 
     /// Whether the innermost container, which is an array, has another element; the scanner then stands before it.
     pub(crate) fn next_element(&mut self) -> Result<bool, Fault> {
-        self.advance()
+        let mut cursor = self.cursor;
+        let Some(mut container) = self.open.pop() else {
+            return Err(cursor.fault(ParseErrorKind::JsonSyntax));
+        };
+        let more = self.advance(&mut cursor, &mut container)?;
+        self.cursor = cursor;
+        if more {
+            self.open.push(container);
+        }
+        Ok(more)
     }
 
     /// Reads one whole value, whatever is inside.
+    #[cfg_attr(target_arch = "wasm32", target_feature(enable = "simd128"))]
     pub(crate) fn value(&mut self) -> Result<Value, Fault> {
-        self.peek();
-        let start = self.position;
-        let outside = self.open.len();
-        let form = self.head()?;
-        while self.open.len() > outside {
-            let more = match self.open.last() {
-                Some(container) if container.closing == b'}' => self.next_name()?.is_some(),
-                _ => self.advance()?,
-            };
-            if more {
-                self.peek();
-                self.head()?;
-            }
-        }
-        Ok(Value { span: start..self.position, form })
+        let mut cursor = self.cursor;
+        let first = cursor.peek();
+        let start = cursor.position;
+        let form = match first {
+            Some(b'{') => self.container(&mut cursor).map(|()| Form::Object)?,
+            Some(b'[') => self.container(&mut cursor).map(|()| Form::Array)?,
+            Some(b'"') => cursor.text(self.limits.string_bytes).map(Form::Text)?,
+            _ => self.scalar(&mut cursor, first)?,
+        };
+        self.cursor = cursor;
+        Ok(Value { span: start..cursor.position, form })
     }
 
     /// Checks that nothing but white space is left.
     pub(crate) fn finish(&mut self) -> Result<(), Fault> {
         match self.peek() {
             None => Ok(()),
-            Some(_) => Err(self.fault(ParseErrorKind::JsonTrailingBytes)),
+            Some(_) => Err(self.cursor.fault(ParseErrorKind::JsonTrailingBytes)),
         }
     }
 
-    /// Reads a scalar, or enters a container.
-    fn head(&mut self) -> Result<Form, Fault> {
-        match self.byte() {
-            Some(b'"') => self.text().map(Form::Text),
-            Some(b'{') => self.enter().map(|()| Form::Object),
-            Some(b'[') => self.enter().map(|()| Form::Array),
-            Some(b'-' | b'0'..=b'9') => self.number().map(|()| Form::Number),
-            Some(b't') => self.literal(b"true").map(|()| Form::Boolean),
-            Some(b'f') => self.literal(b"false").map(|()| Form::Boolean),
-            Some(b'n') => self.literal(b"null").map(|()| Form::Null),
-            _ => Err(self.fault(ParseErrorKind::JsonSyntax)),
+    /// Reads a whole container. The loop through which every member of every value goes.
+    #[cfg_attr(target_arch = "wasm32", target_feature(enable = "simd128"))]
+    fn container(&mut self, outer: &mut Cursor<'a>) -> Result<(), Fault> {
+        let outside = self.open.len();
+        let mut cursor = *outer;
+        let mut inner = self.begin(&cursor, outside)?;
+        cursor.step();
+        loop {
+            if !self.advance(&mut cursor, &mut inner)? {
+                if self.open.len() <= outside {
+                    break;
+                }
+                let Some(around) = self.open.pop() else { break };
+                inner = around;
+                continue;
+            }
+            if inner.closing == b'}' {
+                self.name(&mut cursor, &mut inner)?;
+            }
+            match cursor.peek() {
+                Some(b'{' | b'[') => {
+                    let within = self.begin(&cursor, self.open.len().saturating_add(1))?;
+                    cursor.step();
+                    self.open.push(inner);
+                    inner = within;
+                }
+                Some(b'"') => {
+                    cursor.text(self.limits.string_bytes)?;
+                }
+                first => {
+                    self.scalar(&mut cursor, first)?;
+                }
+            }
         }
+        *outer = cursor;
+        Ok(())
     }
 
-    /// Steps to the next member or element of the innermost container; `false` once it has closed.
-    fn advance(&mut self) -> Result<bool, Fault> {
-        let next = self.peek();
-        let Some(container) = self.open.last_mut() else {
-            return Err(self.fault(ParseErrorKind::JsonSyntax));
+    /// The container that begins at the current byte, inside of `depth` others.
+    #[inline(always)]
+    fn begin(&self, cursor: &Cursor<'a>, depth: usize) -> Result<Container, Fault> {
+        let closing = match cursor.byte() {
+            Some(b'{') => b'}',
+            Some(b'[') => b']',
+            _ => return Err(cursor.fault(ParseErrorKind::JsonSyntax)),
         };
+        if depth >= self.limits.depth {
+            return Err(cursor.fault(ParseErrorKind::JsonDepth));
+        }
+        Ok(Container { closing, started: false, names: self.names.enter() })
+    }
+
+    /// Steps to the next member or element of a container; `false` once it has closed.
+    #[inline(always)]
+    fn advance(&mut self, cursor: &mut Cursor<'a>, container: &mut Container) -> Result<bool, Fault> {
+        let next = cursor.peek();
         if next == Some(container.closing) {
-            self.position += 1;
-            return self.leave().map(|()| false);
+            cursor.step();
+            return self.names.leave(&container.names).map(|()| false);
         }
         if container.started {
             if next != Some(b',') {
-                return Err(self.fault(ParseErrorKind::JsonSyntax));
+                return Err(cursor.fault(ParseErrorKind::JsonSyntax));
             }
-            self.position += 1;
+            cursor.step();
         }
         container.started = true;
         self.members = self.members.saturating_add(1);
         if self.members > self.limits.members {
-            return Err(self.fault(ParseErrorKind::JsonSize));
+            return Err(cursor.fault(ParseErrorKind::JsonSize));
         }
         Ok(true)
     }
 
-    fn leave(&mut self) -> Result<(), Fault> {
-        let Some(container) = self.open.pop() else { return Ok(()) };
-        let Self { body, names, decoded, .. } = self;
-        let of_this_object = names.get_mut(container.first_name..).unwrap_or_default();
-        if of_this_object.len() > COMPARED_DIRECTLY {
-            // Sorting needs no randomness, and no choice of names makes it quadratic.
-            of_this_object.sort_unstable_by_key(|name| {
-                let bytes = name.bytes(body, decoded);
-                (bytes.len(), bytes, name.offset)
-            });
-            let twice = of_this_object.windows(2).find_map(|pair| match pair {
-                [one, other] if one.bytes(body, decoded) == other.bytes(body, decoded) => Some(other.offset),
-                _ => None,
-            });
-            if let Some(offset) = twice {
-                return Err(ParseErrorKind::JsonDuplicateKey.at(offset));
-            }
+    /// Reads a member's name and the colon behind it.
+    #[inline(always)]
+    fn name(&mut self, cursor: &mut Cursor<'a>, container: &mut Container) -> Result<Text, Fault> {
+        if cursor.peek() != Some(b'"') {
+            return Err(cursor.fault(ParseErrorKind::JsonSyntax));
         }
-        self.names.truncate(container.first_name);
-        self.decoded.truncate(container.first_decoded);
-        Ok(())
+        let name = cursor.text(self.limits.string_bytes)?;
+        self.names.add(name, &mut container.names)?;
+        if cursor.peek() != Some(b':') {
+            return Err(cursor.fault(ParseErrorKind::JsonSyntax));
+        }
+        cursor.step();
+        Ok(name)
     }
 
-    /// Notes a member's name and, in a small object, compares it with those before it.
-    fn remember(&mut self, text: Text) -> Result<(), Fault> {
-        let mut name = Name {
-            start: text.start,
-            end: text.end,
-            escaped: text.escaped,
-            offset: text.start.saturating_sub(1),
-        };
-        if text.escaped {
-            name.start = self.decoded.len();
-            decode_into(text.raw(self.body), &mut self.decoded);
-            name.end = self.decoded.len();
-        }
-        let first = self.open.last().map_or(0, |container| container.first_name);
-        let before = self.names.get(first..).unwrap_or_default();
-        if before.len() < COMPARED_DIRECTLY {
-            let bytes = name.bytes(self.body, &self.decoded);
-            let is_same = |other: &Name| {
-                other.length() == bytes.len() && other.bytes(self.body, &self.decoded) == bytes
-            };
-            if before.iter().any(is_same) {
-                return Err(ParseErrorKind::JsonDuplicateKey.at(name.offset));
+    /// Reads the value that begins with `first` and is neither a container nor a string.
+    #[inline(always)]
+    fn scalar(&mut self, cursor: &mut Cursor<'a>, first: Option<u8>) -> Result<Form, Fault> {
+        match first {
+            Some(b'-' | b'0'..=b'9') => {
+                cursor.position = number::scan(cursor.body, cursor.position, self.numbers)?;
+                Ok(Form::Number)
             }
+            Some(b't') => cursor.literal(b"true").map(|()| Form::Boolean),
+            Some(b'f') => cursor.literal(b"false").map(|()| Form::Boolean),
+            Some(b'n') => cursor.literal(b"null").map(|()| Form::Null),
+            _ => Err(cursor.fault(ParseErrorKind::JsonSyntax)),
         }
-        self.names.push(name);
-        Ok(())
+    }
+}
+
+impl Cursor<'_> {
+    #[inline(always)]
+    fn byte(&self) -> Option<u8> {
+        self.body.get(self.position).copied()
     }
 
-    fn text(&mut self) -> Result<Text, Fault> {
-        let text = Text::scan(self.body, self.position.saturating_add(1), self.limits.string_bytes)?;
+    /// Steps over a byte that is there.
+    #[inline(always)]
+    fn step(&mut self) {
+        self.position = self.position.saturating_add(1);
+    }
+
+    /// The next byte that is not white space.
+    #[inline(always)]
+    fn peek(&mut self) -> Option<u8> {
+        loop {
+            match self.byte() {
+                Some(b' ' | b'\t' | b'\n' | b'\r') => self.step(),
+                other => return other,
+            }
+        }
+    }
+
+    /// Reads the string that begins at the current byte.
+    #[inline(always)]
+    fn text(&mut self, limit: usize) -> Result<Text, Fault> {
+        let text = Text::scan(self.body, self.position.saturating_add(1), limit)?;
         self.position = text.end.saturating_add(1);
         Ok(text)
     }
 
+    #[inline(always)]
     fn literal(&mut self, word: &[u8]) -> Result<(), Fault> {
-        let rest = self.body.get(self.position..).unwrap_or_default();
-        if !rest.starts_with(word) {
+        if !self.body.get(self.position..).is_some_and(|rest| rest.starts_with(word)) {
             return Err(self.fault(ParseErrorKind::JsonSyntax));
         }
         self.position = self.position.saturating_add(word.len());
         Ok(())
     }
 
-    fn number(&mut self) -> Result<(), Fault> {
-        let start = self.position;
-        if self.byte() == Some(b'-') {
-            self.position += 1;
-        }
-        let leading_zero = self.byte() == Some(b'0');
-        if self.digits()? > 1 && leading_zero {
-            return Err(ParseErrorKind::JsonNumber.at(start));
-        }
-        if self.byte() == Some(b'.') {
-            self.position += 1;
-            self.digits()?;
-        }
-        let has_exponent = matches!(self.byte(), Some(b'e' | b'E'));
-        if has_exponent {
-            self.position += 1;
-            if matches!(self.byte(), Some(b'+' | b'-')) {
-                self.position += 1;
-            }
-            self.digits()?;
-        }
-        let written = self.body.get(start..self.position).unwrap_or_default();
-        if (has_exponent || written.len() > SURELY_FINITE) && !is_finite(written) {
-            return Err(ParseErrorKind::JsonNumber.at(start));
-        }
-        Ok(())
-    }
-
-    /// Skips one or more digits and counts them.
-    fn digits(&mut self) -> Result<usize, Fault> {
-        let rest = self.body.get(self.position..).unwrap_or_default();
-        let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        self.position = self.position.saturating_add(count);
-        if count == 0 { Err(self.fault(ParseErrorKind::JsonNumber)) } else { Ok(count) }
-    }
-
-    fn byte(&self) -> Option<u8> {
-        self.body.get(self.position).copied()
-    }
-
+    #[inline(always)]
     fn fault(&self, kind: ParseErrorKind) -> Fault {
         kind.at(self.position)
     }
-}
-
-impl Name {
-    fn length(&self) -> usize {
-        self.end.saturating_sub(self.start)
-    }
-
-    fn bytes<'b>(&self, body: &'b [u8], decoded: &'b [u8]) -> &'b [u8] {
-        let source = if self.escaped { decoded } else { body };
-        source.get(self.start..self.end).unwrap_or_default()
-    }
-}
-
-fn is_finite(written: &[u8]) -> bool {
-    std::str::from_utf8(written).is_ok_and(|text| text.parse::<f64>().is_ok_and(f64::is_finite))
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::block::{self, BLOCK};
 use crate::error::{Fault, ParseErrorKind};
 
 /// The inside of a JSON string that has been checked, without its quotes.
@@ -14,13 +15,27 @@ pub(crate) struct Text {
 
 impl Text {
     /// Checks the string whose content begins at `start`, right after the opening quote.
+    #[inline(always)]
     pub(crate) fn scan(body: &[u8], start: usize, limit: usize) -> Result<Self, Fault> {
+        // Most strings are short and plain. This much is worth having in the loop that calls it.
+        if let Some(block) = body.get(start..).and_then(|rest| rest.first_chunk()) {
+            let plain = block::plain(block);
+            let end = start.saturating_add(plain.length);
+            if plain.ascii && body.get(end) == Some(&b'"') && plain.length <= limit {
+                return Ok(Self { start, end, escaped: false });
+            }
+        }
+        Self::scan_any(body, start, limit)
+    }
+
+    #[cfg_attr(target_arch = "wasm32", target_feature(enable = "simd128"))]
+    #[inline(never)]
+    fn scan_any(body: &[u8], start: usize, limit: usize) -> Result<Self, Fault> {
         let mut at = start;
         let mut escaped = false;
-        let mut high_bits = 0;
+        let mut high = false;
         loop {
-            let run = plain_run(body.get(at..).unwrap_or_default(), &mut high_bits);
-            at = at.saturating_add(run);
+            at = plain_end(body, at, &mut high);
             match body.get(at) {
                 Some(b'"') => break,
                 Some(b'\\') => {
@@ -30,14 +45,11 @@ impl Text {
                 _ => return Err(ParseErrorKind::JsonSyntax.at(at)),
             }
         }
-        let content = body.get(start..at).unwrap_or_default();
-        if content.len() > limit {
+        if at.wrapping_sub(start) > limit {
             return Err(ParseErrorKind::JsonSize.at(start));
         }
-        if high_bits & HIGH != 0
-            && let Err(error) = std::str::from_utf8(content)
-        {
-            return Err(ParseErrorKind::JsonInvalidUtf8.at(start.saturating_add(error.valid_up_to())));
+        if high {
+            check_utf8(body, start, at)?;
         }
         Ok(Self { start, end: at, escaped })
     }
@@ -76,6 +88,9 @@ pub(crate) fn decode_into(mut raw: &[u8], decoded: &mut Vec<u8>) {
 ///
 /// Go's `encoding/json` folds by Unicode: the long s (U+017F) equals `s`, and the Kelvin sign (U+212A) equals `k`.
 pub(crate) fn differs_in_case_only(name: &[u8], known: &str) -> bool {
+    if name.is_ascii() {
+        return name != known.as_bytes() && name.eq_ignore_ascii_case(known.as_bytes());
+    }
     let Ok(name) = std::str::from_utf8(name) else { return false };
     name != known
         && name
@@ -88,45 +103,62 @@ pub(crate) fn differs_in_case_only(name: &[u8], known: &str) -> bool {
             .eq(known.chars().map(|character| character.to_ascii_lowercase()))
 }
 
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGH: u64 = 0x8080_8080_8080_8080;
-
-/// Bytes before the first quote, backslash or control character; collects the bytes seen into `high_bits`, so that
-/// a string of ASCII only needs no UTF-8 check. It may collect bytes behind the end: that costs a check, no more.
-fn plain_run(rest: &[u8], high_bits: &mut u64) -> usize {
-    let (words, tail) = rest.as_chunks::<8>();
-    let mut run = 0_usize;
-    for word in words {
-        let word = u64::from_le_bytes(*word);
-        *high_bits |= word;
-        let stops = zero_bytes(word ^ (ONES * b'"' as u64))
-            | zero_bytes(word ^ (ONES * b'\\' as u64))
-            | (word.wrapping_sub(ONES * 0x20) & !word & HIGH);
-        if stops != 0 {
-            return run.saturating_add(stops.trailing_zeros() as usize / 8);
+/// The place of the first quote, backslash or control character from `at` on, or the end of the body. Notes whether
+/// there are bytes before it that are not ASCII: a string of ASCII only needs no UTF-8 check.
+#[cfg_attr(target_arch = "wasm32", target_feature(enable = "simd128"))]
+#[inline]
+fn plain_end(body: &[u8], mut at: usize, high: &mut bool) -> usize {
+    let mut rest = body.get(at..).unwrap_or_default();
+    while let Some((block, behind)) = rest.split_first_chunk::<BLOCK>() {
+        let plain = block::plain(block);
+        *high |= !plain.ascii;
+        at = at.saturating_add(plain.length);
+        if plain.length < BLOCK {
+            return at;
         }
-        run = run.saturating_add(8);
+        rest = behind;
     }
-    for &byte in tail {
+    for &byte in rest {
         if matches!(byte, b'"' | b'\\' | 0..0x20) {
             break;
         }
-        *high_bits |= u64::from(byte);
-        run = run.saturating_add(1);
+        *high |= byte >= 0x80;
+        at = at.saturating_add(1);
     }
-    run
+    at
 }
 
-/// The high bit of every byte that is zero. Bytes above the lowest hit may be marked wrongly; the lowest never is.
-fn zero_bytes(word: u64) -> u64 {
-    word.wrapping_sub(ONES) & !word & HIGH
+#[cold]
+fn not_utf8(content: &[u8], start: usize) -> Fault {
+    let valid = std::str::from_utf8(content).map_or_else(|error| error.valid_up_to(), str::len);
+    ParseErrorKind::JsonInvalidUtf8.at(start.saturating_add(valid))
 }
+
+fn check_utf8(body: &[u8], start: usize, end: usize) -> Result<(), Fault> {
+    let content = body.get(start..end).unwrap_or_default();
+    if block::is_utf8(content) { Ok(()) } else { Err(not_utf8(content, start)) }
+}
+
+/// The bytes that make an escape of two bytes. In a table, because a processor cannot guess which of them comes next.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "the compiler evaluates it, and refuses an index that is out of bounds"
+)]
+const SHORT_ESCAPES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut bytes = b"\"\\/bfnrt".as_slice();
+    while let [byte, rest @ ..] = bytes {
+        table[*byte as usize] = true;
+        bytes = rest;
+    }
+    table
+};
 
 /// Checks the escape that begins at `at` and returns the place behind it.
 fn skip_escape(body: &[u8], at: usize) -> Result<usize, Fault> {
     let behind = |length: usize| at.saturating_add(length);
     match body.get(behind(1)) {
-        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(behind(2)),
+        Some(&byte) if SHORT_ESCAPES.get(usize::from(byte)) == Some(&true) => Ok(behind(2)),
         Some(b'u') => {
             let unit =
                 hexadecimal(body.get(behind(2)..behind(6))).ok_or(ParseErrorKind::JsonSyntax.at(at))?;
@@ -191,7 +223,7 @@ mod tests {
                 let mut text = vec![b'!'; length];
                 text.push(stop);
                 text.extend_from_slice(b"\"\x01\\ behind it");
-                assert_eq!(plain_run(&text, &mut 0), length, "stop {stop:#x}");
+                assert_eq!(plain_end(&text, 0, &mut false), length, "stop {stop:#x}");
             }
         }
     }
@@ -202,7 +234,7 @@ mod tests {
             .filter(|byte| !matches!(byte, b'"' | b'\\'))
             .flat_map(|byte| [byte; 9])
             .collect();
-        assert_eq!(plain_run(&text, &mut 0), text.len());
+        assert_eq!(plain_end(&text, 0, &mut false), text.len());
     }
 
     #[test]

@@ -140,7 +140,6 @@ fn malformed_strings_are_refused_for_their_reason() {
 
 #[test]
 fn valid_json_passes() {
-    let long_number = [b"0.".as_slice(), &[b'3'; 5_000]].concat();
     let cases: &[&[u8]] = &[
         b"{}",
         b"[]",
@@ -150,8 +149,6 @@ fn valid_json_passes() {
         b"{\"a\":{\"a\":{\"a\":1}},\"b\":[{\"a\":1},{\"a\":2}]}",
         b"\t\r\n {\t\"a\"\r:\n1 ,\"b\" : 2 }\n",
         b"[0,-0,0.0,-1,1e5,1E+5,1e-5,123.456e78,-0.0e-0,1.7976931348623157e308]",
-        b"[1e-999999,123456789012345678901234567890]",
-        &long_number,
         b"[true,false,null]",
         b"\"\"",
         b"\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0000\\u00e9\\uD83D\\uDE00\\udbff\\udfff\\uFFFF\"",
@@ -161,6 +158,78 @@ fn valid_json_passes() {
     for value in cases {
         assert_eq!(verdict(with_argument(value)), "ok", "{}", String::from_utf8_lossy(value));
     }
+}
+
+/// JavaScript rounds what Python and Rust keep, and a call must not be two calls.
+#[test]
+fn a_number_that_readers_would_round_differently_is_refused() {
+    let zeros = |count| "0".repeat(count);
+    for (number, expected) in [
+        ("9007199254740991", "ok"),
+        ("9007199254740992", "ok"),
+        ("9007199254740993", "json_number"),
+        ("-9007199254740992", "ok"),
+        ("-9007199254740993", "json_number"),
+        ("9007199254740994", "ok"),
+        ("999999999999999", "ok"),
+        ("1000000000000000128", "json_number"),
+        ("1000000000000000100", "ok"),
+        ("100000000000000000000", "ok"),
+        ("100000000000000000001", "json_number"),
+        ("9223372036854775807", "json_number"),
+        ("18446744073709551615", "json_number"),
+        ("18446744073709552000", "ok"),
+        ("123456789012345678901234567890", "json_number"),
+        (&format!("1{}", zeros(308)), "ok"),
+        (&format!("1{}", zeros(309)), "json_number"),
+        (&format!("1{}.5", zeros(400)), "json_number"),
+        ("-0", "ok"),
+        ("-0.0", "ok"),
+        ("0e999999999999", "ok"),
+        ("0.000e-400", "ok"),
+        ("0.1", "ok"),
+        ("0.30000000000000004", "ok"),
+        ("0.12345678901234567", "ok"),
+        ("0.123456789012345678", "json_number"),
+        ("12345678901234567.0", "ok"),
+        ("123456789012345678.0", "json_number"),
+        ("1234567890123456.78", "json_number"),
+        ("00.1", "json_number"),
+        (&format!("0.{}1", zeros(400)), "json_number"),
+        (&format!("0.{}1", zeros(300)), "ok"),
+        (&format!("1.5{}", zeros(400)), "ok"),
+        ("5e-324", "ok"),
+        ("2e-324", "json_number"),
+        ("1e-400", "json_number"),
+        ("1e308", "ok"),
+        ("1.8e308", "json_number"),
+        ("1e-999999", "json_number"),
+        ("1.23456789012345678e5", "json_number"),
+    ] {
+        assert_eq!(verdict(with_argument(number.as_bytes())), expected, "{number}");
+        if number.starts_with(|first| first != '0') && number.len() < 300 {
+            assert_eq!(crate::oracle::is_exact(number), expected == "ok", "{number}");
+        }
+    }
+}
+
+/// What a server answers is passed on, not decided on, and servers do use 64-bit ids.
+#[test]
+fn a_result_may_hold_any_number_that_has_a_size() {
+    for (number, expected) in [
+        ("18446744073709551615", "ok"),
+        ("0.123456789012345678901234567890", "ok"),
+        ("1e-999999", "ok"),
+        ("1e400", "json_number"),
+        ("01", "json_number"),
+    ] {
+        let body = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{"structuredContent":[{number}]}}}}"#);
+        assert_eq!(verdict(&body), expected, "{number}");
+    }
+    assert_eq!(
+        verdict(r#"{"jsonrpc":"2.0","result":{},"id":1,"params":{"a":18446744073709551615}}"#),
+        "json_number"
+    );
 }
 
 #[test]

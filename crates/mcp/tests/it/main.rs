@@ -2,10 +2,13 @@
 
 #![cfg(test)]
 
+mod allocations;
+mod corpus;
 mod headers;
 mod json;
 mod laws;
 mod messages;
+mod oracle;
 mod streams;
 
 use airlock_mcp::{Limits, Message, ParseError};
