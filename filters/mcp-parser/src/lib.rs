@@ -202,7 +202,9 @@ fn readable(headers: &Headers) -> Result<(), Denial> {
             return Err(refused(400, "header_not_utf8", message));
         }
     }
-    match ONCE.into_iter().find(|name| headers.one(name).is_err()) {
+    let mirrors = headers.iter().filter_map(|(name, _)| std::str::from_utf8(name).ok());
+    let mirrors = mirrors.filter(|name| name.starts_with("mcp-"));
+    match ONCE.into_iter().chain(mirrors).find(|name| headers.one(name).is_err()) {
         Some(name) => {
             let code = if name.starts_with("mcp-") { transport::HEADER_MISMATCH } else { INVALID_REQUEST };
             let message = format!("the header `{name}` may be sent only once");
@@ -244,13 +246,12 @@ fn posted(headers: &Headers) -> Result<(), Denial> {
 
 /// Headers that mirror the body must say the same (MCP 2026-07-28, Standard Headers).
 fn agreeing(message: &Message, headers: &Headers) -> Result<(), Denial> {
-    for (name, value) in headers.iter().filter(|(name, _)| name.starts_with(PARAMETER)) {
-        let is_one = std::str::from_utf8(name).is_ok_and(|name| headers.one(name).is_ok());
-        let text = std::str::from_utf8(value).ok();
-        if !is_one || text.is_none_or(|text| transport::decode_header_value(text).is_err()) {
-            let message = "a `mcp-param-*` header stands twice or is not encoded as its form says";
-            return Err(Denial::new(400, transport::HEADER_MISMATCH, "header_mismatch", message));
-        }
+    let undecodable = |value: &[u8]| {
+        std::str::from_utf8(value).map_or(true, |text| transport::decode_header_value(text).is_err())
+    };
+    if headers.iter().any(|(name, value)| name.starts_with(PARAMETER) && undecodable(value)) {
+        let message = "a `mcp-param-*` header is not encoded as its form says";
+        return Err(Denial::new(400, transport::HEADER_MISMATCH, "header_mismatch", message));
     }
     transport::check_headers(
         message,
