@@ -453,12 +453,9 @@ impl<'a> Reader<'a> {
 
     /// The capabilities that a client declares, in the place where its method has them.
     fn client_capabilities(&self, method: &str) -> Result<Option<Span>, Fault> {
-        let declared = if method == "initialize" {
-            &self.found.offered_capabilities
-        } else {
-            &self.found.meta_capabilities
-        };
-        object(declared, ParseErrorKind::ParamsShape)
+        let offered = object(&self.found.offered_capabilities, ParseErrorKind::ParamsShape);
+        let in_meta = object(&self.found.meta_capabilities, ParseErrorKind::ParamsShape)?;
+        if method == "initialize" { offered.map(|offered| offered.or(in_meta)) } else { Ok(in_meta) }
     }
 
     /// The code of an error, which has to be an integer (JSON-RPC 2.0 section 5.1).

@@ -1,7 +1,7 @@
 use std::fmt::Write;
 
 use crate::Id;
-use crate::transport::ProtocolVersion;
+use crate::transport::{Era, ProtocolVersion};
 
 /// The body of a JSON-RPC error answer.
 ///
@@ -22,7 +22,8 @@ pub fn error_body(id: Option<&Id>, code: i64, message: &str, data: &[(&str, &str
 }
 
 /// The body of an `UnsupportedProtocolVersionError` (-32022, revision 2026-07-28), which has to list the versions that
-/// would do. Further members of `data` go before them.
+/// would do: those that a request can name for itself. Older ones are agreed on by `initialize`. Further members of `data`
+/// go before them.
 pub fn unsupported_version_body(
     id: Option<&Id>,
     message: &str,
@@ -33,7 +34,8 @@ pub fn unsupported_version_body(
     json.push_str(r#","data":{"#);
     write_members(&mut json, data);
     json.push_str(if data.is_empty() { r#""supported":["# } else { r#","supported":["# });
-    for (index, version) in ProtocolVersion::ALL.iter().enumerate() {
+    let stateless = ProtocolVersion::ALL.into_iter().filter(|version| version.era() == Era::Stateless);
+    for (index, version) in stateless.enumerate() {
         if index > 0 {
             json.push(',');
         }
@@ -125,7 +127,7 @@ mod tests {
             assert_eq!((&body["id"], &body["error"]["code"]), (&json!(7), &json!(-32022)));
             let data = &body["error"]["data"];
             assert_eq!((&data["reason"], &data["requested"]), (&reason, &json!("2099-01-01")));
-            assert_eq!(data["supported"], json!(ProtocolVersion::ALL));
+            assert_eq!(data["supported"], json!(["2026-07-28"]));
         }
     }
 }

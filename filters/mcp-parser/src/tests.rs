@@ -219,7 +219,7 @@ fn a_refusal_says_what_would_do() {
     };
     let body: Value = serde_json::from_slice(&reply.body).unwrap();
     assert_eq!(body["error"]["data"]["requested"], "1999-01-01");
-    assert_eq!(body["error"]["data"]["supported"], json!(ProtocolVersion::ALL));
+    assert_eq!(body["error"]["data"]["supported"], json!(["2026-07-28"]));
 }
 
 #[test]
