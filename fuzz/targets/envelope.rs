@@ -5,7 +5,7 @@
 #[path = "../../crates/mcp/tests/it/oracle.rs"]
 mod oracle;
 
-use airlock_mcp::{Limits, error_body, parse};
+use airlock_mcp::{Limits, batch, error_body, parse, parse_answer};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
@@ -19,12 +19,17 @@ fuzz_target!(|body: &[u8]| {
         }
         match verdict {
             Ok(message) => {
+                assert_eq!(parse_answer(body, &limits).as_ref(), Ok(&message));
                 let again = serde_json::from_slice::<Value>(body).unwrap().to_string();
                 let again = parse(again.as_bytes(), &Limits::default()).unwrap();
                 assert_eq!((again.kind, &again.id), (message.kind, &message.id));
                 assert_eq!((&again.method, &again.name), (&message.method, &message.name));
             }
             Err(error) => {
+                let _ = parse_answer(body, &limits.for_answers());
+                for message in batch(body, &limits).unwrap_or_default() {
+                    serde_json::from_slice::<Value>(&body[message]).unwrap();
+                }
                 let answer = error_body(error.id.as_ref(), error.code(), error.reason(), &[]);
                 serde_json::from_slice::<Value>(&answer).unwrap();
             }
