@@ -32,7 +32,7 @@ pub enum ParseErrorKind {
     /// More members than [`crate::Limits::members`], or a string longer than [`crate::Limits::string_bytes`].
     #[error("the body has too many members or too long a string")]
     JsonSize,
-    /// A number with a form that JSON does not have, or beyond what a double can hold.
+    /// A number with a form that JSON does not have, or one that readers who use doubles would round.
     #[error("a number is malformed or out of range")]
     JsonNumber,
     /// A `\u` escape of one half of a surrogate pair.

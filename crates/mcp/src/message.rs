@@ -10,7 +10,7 @@ pub type Span = core::ops::Range<usize>;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Id {
-    /// An integer, as written; it fits an `i64` and has one spelling only.
+    /// An integer, as written; every reader takes it for the same number, and it has one spelling only.
     Number(String),
     /// A string, decoded.
     Text(String),
