@@ -462,7 +462,7 @@ impl<'a> Reader<'a> {
     fn error_code(&self) -> Result<Option<i64>, Fault> {
         let Some(error) = &self.found.error else { return Ok(None) };
         let code = self.found.error_code.as_ref();
-        code.and_then(|code| std::str::from_utf8(self.slice(&code.span)).ok()?.parse().ok())
+        code.and_then(|code| integer(self.slice(&code.span))?.parse().ok())
             .map(Some)
             .ok_or(ParseErrorKind::RpcShape.at(error.span.start))
     }

@@ -360,9 +360,14 @@ fn an_error_has_an_integer_code() {
         parse_answer(body.as_bytes(), &Limits::default()).map(|message| message.error_code).ok()
     };
     assert_eq!(error(r#"{"code":-32601,"message":"no"}"#), Some(Some(-32601)));
-    for malformed in
-        [r#"{"message":"no"}"#, r#"{"code":"1"}"#, r#"{"code":1.5}"#, r#"{"code":1,"Code":2}"#, "7"]
-    {
+    for malformed in [
+        r#"{"message":"no"}"#,
+        r#"{"code":"1"}"#,
+        r#"{"code":1.5}"#,
+        r#"{"code":-0}"#,
+        r#"{"code":1,"Code":2}"#,
+        "7",
+    ] {
         assert_eq!(error(malformed), None, "{malformed}");
     }
 }
