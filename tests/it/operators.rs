@@ -1,9 +1,8 @@
 //! What Airlock finds out, at work in Envoy's own filters, logs and traces.
 
-use std::time::Duration;
-
 use airlock_tests::{
     client::{Call, Http},
+    eventually,
     gateway::{Configuration, Gateway, Shape},
     tokens::Issuer,
     upstream::Upstream,
@@ -15,17 +14,6 @@ async fn start() -> (Gateway, Upstream) {
     (Gateway::start(Shape::Operators, address, Configuration::default()).await, upstream)
 }
 
-/// Looks again until `found` is satisfied, for as long as Envoy may take to write things out.
-async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    for _ in 0..300 {
-        if let Some(found) = look() {
-            return found;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("{what} did not come");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn access_logs_say_what_was_called_by_whom_and_how_it_was_decided() {
     let (gateway, _) = start().await;
@@ -33,8 +21,10 @@ async fn access_logs_say_what_was_called_by_whom_and_how_it_was_decided() {
     for tool in ["echo", "drop"] {
         Call::tool(tool, &json!({})).token(&token).send(gateway.address).await;
     }
-    let lines =
-        eventually("the access log", || Some(gateway.access_log()).filter(|lines| lines.len() == 2)).await;
+    let lines = eventually("the access log", || async {
+        Some(gateway.access_log()).filter(|lines| lines.len() == 2)
+    })
+    .await;
     let facts =
         ["method", "class", "tool", "operation", "subject", "client", "decision", "reason", "rule", "server"];
     let told = |line: &Value| facts.map(|fact| line[fact].as_str().unwrap_or("-").to_owned());
@@ -108,7 +98,7 @@ async fn traces_carry_what_was_called_and_how_it_was_decided() {
     let (gateway, upstream) = start().await;
     let token = Issuer::default().token("alice@example.com", "mcp:read");
     Call::tool("drop", &json!({})).token(&token).send(gateway.address).await;
-    let spans = eventually("a span", || {
+    let spans = eventually("a span", || async {
         upstream.received().into_iter().find(|received| received.uri.path() == "/v1/traces")
     })
     .await;
