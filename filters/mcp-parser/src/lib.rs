@@ -13,7 +13,7 @@ mod tests;
 
 use airlock_mcp::transport::{Era, HeaderMismatchKind, ProtocolVersion};
 use airlock_mcp::{Class, Message, transport};
-use airlock_pipeline::{Denial, Exchange, Headers, Host, Session, Side, Stage, publish};
+use airlock_pipeline::{Denial, Exchange, Headers, Host, Next, Session, Side, Stage, publish};
 
 pub use configuration::Configuration;
 pub use session::{Key, Sessions};
@@ -56,7 +56,7 @@ impl McpParser {
 }
 
 impl Stage for McpParser {
-    fn request_headers(&self, exchange: &mut Exchange, host: &mut dyn Host) -> Result<(), Denial> {
+    fn request_headers(&self, exchange: &mut Exchange, host: &mut dyn Host) -> Result<Next, Denial> {
         exchange.message_limits = self.configuration.limits.clone();
         let headers = &exchange.request_headers;
         readable(headers)?;
@@ -71,7 +71,8 @@ impl Stage for McpParser {
         if headers.contains("accept-encoding") {
             host.remove_header(Side::Request, "accept-encoding")?;
         }
-        self.unseal(exchange, host)
+        self.unseal(exchange, host)?;
+        Ok(Next::On)
     }
 
     fn reads_request(&self, _exchange: &Exchange) -> bool {

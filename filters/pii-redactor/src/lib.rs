@@ -7,7 +7,7 @@ mod tests;
 use std::{borrow::Cow, ops::Range};
 
 use airlock_mcp::{Kind, Message, transport};
-use airlock_pipeline::{Denial, Exchange, Host, Mode, Side, Stage, rpc};
+use airlock_pipeline::{Denial, Exchange, Host, Mode, Next, Side, Stage, rpc};
 use airlock_redact::{Class, Redactor};
 use serde::Deserialize;
 
@@ -94,16 +94,16 @@ impl Stage for PiiRedactor {
         self.mode
     }
 
-    fn request_headers(&self, exchange: &mut Exchange, host: &mut dyn Host) -> Result<(), Denial> {
+    fn request_headers(&self, exchange: &mut Exchange, host: &mut dyn Host) -> Result<Next, Denial> {
         if self.response.is_some() {
             // A compressed answer could not be searched; without this header the server sends it plain. It is removed
             // in observation too, which would see nothing otherwise; what the answer says does not depend on it.
             host.remove_header(Side::Request, "accept-encoding")?;
         }
-        match &self.request {
-            Some(redactor) => self.clean_mirrors(redactor, exchange, host),
-            None => Ok(()),
+        if let Some(redactor) = &self.request {
+            self.clean_mirrors(redactor, exchange, host)?;
         }
+        Ok(Next::On)
     }
 
     fn reads_request(&self, _exchange: &Exchange) -> bool {

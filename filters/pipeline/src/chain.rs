@@ -82,6 +82,17 @@ impl Chain {
         self.turn(host, |chain, turn| chain.request.trailers(turn))
     }
 
+    /// Whether a stage waits for something, so that the request stands still until [`Chain::resume`].
+    pub fn is_waiting(&self) -> bool {
+        matches!(self.request, Request::Waiting { .. })
+    }
+
+    /// Asks the stage that waits again, and goes on with what has come of the request meanwhile. Of a chain that does
+    /// not wait nothing is to be passed on.
+    pub fn resume(&mut self, host: &mut dyn Host) -> Directive {
+        self.turn(host, |chain, turn| chain.request.resume(turn))
+    }
+
     /// Refuses the request for a reason that lies outside of the stages; once is enough.
     pub fn refuse_request(&mut self, host: &mut dyn Host, denial: Denial) -> Directive {
         self.turn(host, |chain, turn| chain.request.refuse(turn, denial))
@@ -120,6 +131,7 @@ impl Chain {
         end_of_stream: bool,
         work: impl FnOnce(&mut Self, &mut Turn<'_>) -> Directive,
     ) -> Directive {
+        self.request.overtaken();
         // The refusal was not taken, so that what comes now cannot be it.
         if self.request == Request::Stuck {
             return Directive::Pause;

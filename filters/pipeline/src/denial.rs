@@ -35,8 +35,8 @@ pub struct Denial {
     pub message: String,
     /// The policy rule that decided, if one did.
     pub rule: Option<String>,
-    /// Value of `WWW-Authenticate` (RFC 9110 section 11.6.1), without the scheme's secrets.
-    pub challenge: Option<String>,
+    /// Header lines of the answer, such as `WWW-Authenticate` (RFC 9110 section 11.6.1); a name may stand on several.
+    pub headers: Vec<(&'static str, String)>,
     /// The protocol version that was asked for and is not known: the answer then lists those that are.
     pub requested_version: Option<String>,
     /// The JSON-RPC id, where it is known only to the refusing stage because the message could not be read whole.
@@ -44,7 +44,7 @@ pub struct Denial {
 }
 
 impl Denial {
-    /// A refusal without rule and challenge.
+    /// A refusal without rule and header lines of its own.
     pub fn new(status: u16, code: i64, reason: &'static str, message: impl Into<String>) -> Self {
         Self {
             status,
@@ -52,7 +52,7 @@ impl Denial {
             reason,
             message: message.into(),
             rule: None,
-            challenge: None,
+            headers: Vec::new(),
             requested_version: None,
             id: None,
         }
@@ -66,9 +66,7 @@ impl Denial {
     /// The answer to the client, with a body made by [`Denial::body`] or [`Denial::batch_body`].
     pub fn reply(&self, body: Vec<u8>) -> Reply {
         let mut headers = vec![("content-type", "application/json".to_owned())];
-        if let Some(challenge) = &self.challenge {
-            headers.push(("www-authenticate", challenge.clone()));
-        }
+        headers.extend_from_slice(&self.headers);
         if self.status == 405 {
             headers.push(("allow", METHODS.to_owned()));
         }
@@ -116,7 +114,7 @@ pub struct Reply {
     pub status: u16,
     /// Header lines beyond those that the proxy adds.
     pub headers: Vec<(&'static str, String)>,
-    /// A JSON-RPC error.
+    /// The body: of a refusal, a JSON-RPC error.
     pub body: Vec<u8>,
     /// Stable reason code, shown by the proxy as response code detail.
     pub reason: &'static str,

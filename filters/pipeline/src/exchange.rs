@@ -1,3 +1,5 @@
+use std::rc::Rc;
+
 use airlock_jose::Claims;
 use airlock_mcp::{Id, Message, ParseErrorKind, parse, parse_answer};
 use airlock_policy::Operation;
@@ -73,6 +75,10 @@ pub struct Facts {
     pub session: Option<String>,
     /// Who calls.
     pub caller: Caller,
+    /// How the caller authenticated; `None` while nobody has.
+    pub scheme: Option<Scheme>,
+    /// URL of the protected-resource metadata (RFC 9728) of this server, for challenges.
+    pub resource_metadata: Option<String>,
     /// What the body says; its spans point into the body that this filter read.
     pub message: Option<Message>,
     /// The messages of a batch, which protocol version 2025-03-26 allows; empty for a single message. Hooks see them
@@ -80,6 +86,8 @@ pub struct Facts {
     pub batch: Vec<Part>,
     /// What policy said.
     pub verdict: Option<Verdict>,
+    /// Whether a stage has answered in the server's stead, with what is no refusal.
+    pub answered: bool,
     /// The refusal that the client got, if any.
     pub refusal: Option<Refusal>,
     /// Refusals that were noted and not carried out: different ones, and not more than the record keeps.
@@ -115,12 +123,14 @@ pub struct Part {
 const OBSERVED: usize = 8;
 
 impl Facts {
-    /// Notes a refusal that is not carried out; one that is known already is not noted again.
-    pub fn note(&mut self, denial: &Denial) {
+    /// Notes a refusal that is not carried out, and whether it did: one that is known already is not noted again.
+    pub fn note(&mut self, denial: &Denial) -> bool {
         let refusal = Refusal::from(denial);
-        if self.observed.len() < OBSERVED && !self.observed.contains(&refusal) {
+        let is_new = self.observed.len() < OBSERVED && !self.observed.contains(&refusal);
+        if is_new {
             self.observed.push(refusal);
         }
+        is_new
     }
 
     pub(crate) fn refuse(&mut self, denial: &Denial, answer_withheld: bool) {
@@ -137,7 +147,7 @@ pub enum Caller {
     /// There was no credible token, and configuration lets such calls go on.
     Anonymous,
     /// A verified access token.
-    Known(Box<Claims>),
+    Known(Rc<Claims>),
 }
 
 impl Caller {
@@ -146,6 +156,26 @@ impl Caller {
         match self {
             Self::Known(claims) => Some(claims),
             Self::Unknown | Self::Anonymous => None,
+        }
+    }
+}
+
+/// The scheme of HTTP authentication that a caller used, which is that of the challenges that it understands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scheme {
+    /// RFC 6750.
+    Bearer,
+    /// RFC 9449.
+    Dpop,
+}
+
+impl Scheme {
+    /// Its name in `Authorization` and `WWW-Authenticate`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bearer => "Bearer",
+            Self::Dpop => "DPoP",
         }
     }
 }

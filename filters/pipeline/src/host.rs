@@ -13,6 +13,19 @@ pub enum Side {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HostError;
 
+/// The client's certificate, which the proxy has verified in the TLS handshake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerCertificate {
+    /// SHA-256 of its DER form (RFC 8705 section 3.1 compares it).
+    pub digest: [u8; 32],
+    /// Subject in the form of RFC 2253, such as `CN=agent,OU=payments`; empty where it has none.
+    pub subject: String,
+    /// The first DNS name among its alternative names.
+    pub dns_name: Option<String>,
+    /// The first URI among its alternative names.
+    pub uri: Option<String>,
+}
+
 /// What stages need of the proxy that they run in, and nothing more.
 ///
 /// An implementation never panics on what a client or a server sent.
@@ -48,6 +61,18 @@ pub trait Host {
     /// Puts `value` under `key` for all workers. It fails where there is a value already and its revision is another:
     /// then another worker was faster. [`NEW`] stands for "there is none".
     fn share(&mut self, key: &str, value: &[u8], revision: u32) -> Result<(), HostError>;
+
+    /// Checks a signature over the SHA-256 of `message`: RSA (PKCS#1 v1.5) or ECDSA (in DER), as `public_key`, a
+    /// SubjectPublicKeyInfo in DER, says. `None` where this host cannot check any.
+    ///
+    /// The host takes keys of every size and curve: whoever calls has pinned them.
+    fn verify_signature(&self, public_key: &[u8], message: &[u8], signature: &[u8]) -> Option<bool>;
+
+    /// The certificate of the client's connection; `None` where it has shown none.
+    fn peer_certificate(&self) -> Result<Option<PeerCertificate>, HostError>;
+
+    /// Adds one to the counter `airlock.<name>`. Names must be few: a proxy keeps each for good.
+    fn count(&mut self, name: &str);
 
     /// Time since the Unix epoch, in microseconds.
     fn now_micros(&self) -> u64;

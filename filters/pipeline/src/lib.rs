@@ -6,6 +6,7 @@
 //! [`memory::MemoryHost`] in memory, so that whole chains run in unit tests, fuzzers and benchmarks.
 
 mod batch;
+mod call;
 mod chain;
 mod denial;
 mod exchange;
@@ -21,9 +22,10 @@ mod turn;
 #[cfg(test)]
 mod tests;
 
+pub use call::{CallAnswer, OutgoingCall, Upkeep};
 pub use chain::{Chain, Directive, Limits, Options};
 pub use denial::{Denial, Reply, rpc};
-pub use exchange::{Caller, Evidence, Exchange, Facts, Part, Refusal, Session, Verdict};
+pub use exchange::{Caller, Evidence, Exchange, Facts, Part, Refusal, Scheme, Session, Verdict};
 pub use headers::{Headers, Repeated};
-pub use host::{Host, HostError, NEW, Side, publish};
-pub use stage::{Mode, Stage};
+pub use host::{Host, HostError, NEW, PeerCertificate, Side, publish};
+pub use stage::{Mode, Next, Stage};

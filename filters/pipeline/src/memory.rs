@@ -2,7 +2,9 @@
 
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
-use crate::{Chain, Directive, Exchange, Headers, Host, HostError, Options, Reply, Side, Stage};
+use crate::{
+    Chain, Directive, Exchange, Headers, Host, HostError, Options, PeerCertificate, Reply, Side, Stage,
+};
 
 /// A chain of `stages` on an exchange of its own, and that exchange.
 pub fn chain(stages: Vec<Box<dyn Stage>>, options: Options) -> (Chain, Rc<RefCell<Exchange>>) {
@@ -45,6 +47,12 @@ pub struct MemoryHost {
     pub trailers_dropped: bool,
     /// Published properties, by their name without `wasm.`.
     pub properties: BTreeMap<String, Vec<u8>>,
+    /// Checks signatures as [`Host::verify_signature`] does; a host without it cannot.
+    pub signatures: Option<fn(&[u8], &[u8], &[u8]) -> bool>,
+    /// The certificate of the client.
+    pub certificate: Option<PeerCertificate>,
+    /// Counters, by their name without `airlock.`.
+    pub counters: BTreeMap<String, u64>,
     /// The clock, microseconds since the Unix epoch.
     pub now: u64,
     /// How many random values were given out; they count up.
@@ -73,6 +81,8 @@ pub struct Faults {
     pub shared: bool,
     /// [`Host::secret`].
     pub secret: bool,
+    /// [`Host::peer_certificate`].
+    pub certificate: bool,
     /// [`Host::body`].
     pub body: bool,
     /// [`Host::replace_body`].
@@ -268,6 +278,18 @@ impl Host for MemoryHost {
 
     fn set_property(&mut self, name: &str, value: &[u8]) {
         self.properties.insert(name.to_owned(), value.to_vec());
+    }
+
+    fn verify_signature(&self, public_key: &[u8], message: &[u8], signature: &[u8]) -> Option<bool> {
+        self.signatures.map(|verify| verify(public_key, message, signature))
+    }
+
+    fn peer_certificate(&self) -> Result<Option<PeerCertificate>, HostError> {
+        if self.faults.certificate { Err(HostError) } else { Ok(self.certificate.clone()) }
+    }
+
+    fn count(&mut self, name: &str) {
+        *self.counters.entry(name.to_owned()).or_default() += 1;
     }
 
     fn now_micros(&self) -> u64 {

@@ -1,8 +1,9 @@
 use crate::{
-    Denial, Directive, Facts, Headers, Host, HostError, Side,
+    Denial, Directive, Facts, Headers, Host, HostError, Reply, Side,
     batch::each_message,
     denial::rpc,
-    turn::{Readers, Turn},
+    publish,
+    turn::{Asked, Readers, Turn},
 };
 
 /// How far the request of an exchange has come.
@@ -18,12 +19,33 @@ pub(crate) enum Request {
         /// Whether a stage that reads it means its refusals. Asked once: what stages read depends on what they know.
         enforced: bool,
     },
+    /// The stage of that index has to be asked again; nothing leaves meanwhile.
+    Waiting { stage: usize, arrived: Arrived },
     /// The verdict has fallen and the request is on its way.
     Released,
     /// A reply has been given.
-    Refused,
-    /// Refused, and the proxy did not take the reply: nothing passes in either direction.
+    Replied,
+    /// The proxy did not take the reply: nothing passes in either direction.
     Stuck,
+}
+
+/// What has come after the headers while the request stood still.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Arrived {
+    /// So many bytes of the body are there.
+    size: usize,
+    end: End,
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// Not yet.
+    Open,
+    /// With its headers or the last piece of its body.
+    Said,
+    /// With trailers, which are still there.
+    Trailers,
 }
 
 impl Request {
@@ -39,46 +61,93 @@ impl Request {
         let verdict = if turn.exchange.request_headers == Headers::default() {
             Err(HostError.into())
         } else {
-            self.on_headers(turn, end_of_stream)
+            let end = if end_of_stream { End::Said } else { End::Open };
+            self.ask(turn, 0, Arrived { size: 0, end })
         };
         self.settle(turn, verdict)
     }
 
-    pub(crate) fn refuse(&mut self, turn: &mut Turn<'_>, denial: Denial) -> Directive {
-        match self {
-            Self::Refused | Self::Stuck => Directive::Pause,
-            Self::Streaming | Self::Gathering { .. } | Self::Released => self.settle(turn, Err(denial)),
+    pub(crate) fn resume(&mut self, turn: &mut Turn<'_>) -> Directive {
+        let Self::Waiting { stage, arrived } = *self else { return Directive::Pause };
+        let verdict = self.ask(turn, stage, arrived);
+        self.settle(turn, verdict)
+    }
+
+    /// An answer has come while the request stood still, so that it is not the server's: the proxy has given the
+    /// request up, and nothing of it is to leave any more.
+    pub(crate) fn overtaken(&mut self) {
+        if matches!(self, Self::Waiting { .. }) {
+            *self = Self::Replied;
         }
     }
 
-    fn on_headers(&mut self, turn: &mut Turn<'_>, end_of_stream: bool) -> Result<Directive, Denial> {
-        turn.inwards(|stage, exchange, host| stage.request_headers(exchange, host))?;
+    pub(crate) fn refuse(&mut self, turn: &mut Turn<'_>, denial: Denial) -> Directive {
+        match self {
+            Self::Replied | Self::Stuck => Directive::Pause,
+            Self::Streaming | Self::Gathering { .. } | Self::Waiting { .. } | Self::Released => {
+                self.settle(turn, Err(denial))
+            }
+        }
+    }
+
+    /// Asks the stages from that of index `from` inwards, and goes on with what has come of the body if they agree.
+    fn ask(&mut self, turn: &mut Turn<'_>, from: usize, arrived: Arrived) -> Result<Directive, Denial> {
+        match turn.ask(from)? {
+            Asked::All => {}
+            Asked::Reply(reply) => return Ok(self.answer(turn, &reply)),
+            Asked::Wait { stage } => {
+                *self = Self::Waiting { stage, arrived };
+                return Ok(Directive::Pause);
+            }
+        }
+        *self = Self::Streaming;
+        let Arrived { size, end } = arrived;
         let readers = turn.request_readers();
-        if readers == Readers::None {
-            return depart(turn);
-        }
         let enforced = readers == Readers::Enforcing;
-        if declares_more(&turn.exchange.request_headers, turn.options.limits.request_bytes) {
-            refused_by(turn, enforced, too_large(turn))?;
-            return depart(turn);
+        if readers == Readers::None {
+            return self.pass_on(turn, size);
         }
-        *self = Self::Gathering { size: 0, enforced };
-        if end_of_stream {
-            return self.judge(turn);
+        let limit = turn.options.limits.request_bytes;
+        if size > limit || declares_more(&turn.exchange.request_headers, limit) {
+            return self.give_up(turn, size, enforced, too_large(turn));
         }
-        if turn.options.hold_headers {
-            return Ok(Directive::Pause);
+        *self = Self::Gathering { size, enforced };
+        if end != End::Open {
+            return self.ended(turn, end);
         }
-        if enforced {
+        if enforced && !turn.options.hold_headers {
             // The headers leave now and the body may change later, so its length must not be promised.
             turn.host.remove_header(Side::Request, "content-length")?;
         }
-        Ok(Directive::Continue)
+        // Bytes that came while a stage waited have been held together with the headers, and leave with them.
+        let held = turn.options.hold_headers || size > 0;
+        Ok(if held { Directive::Pause } else { Directive::Continue })
+    }
+
+    /// A stage answers in the server's stead.
+    fn answer(&mut self, turn: &mut Turn<'_>, reply: &Reply) -> Directive {
+        publish(turn.host, "decision", "answer");
+        turn.exchange.facts.answered = true;
+        self.reply(turn, reply)
+    }
+
+    /// The request has come to its end.
+    fn ended(&mut self, turn: &mut Turn<'_>, end: End) -> Result<Directive, Denial> {
+        if end == End::Trailers {
+            // A server could merge trailers into headers that were judged without them. MCP has no use for them.
+            turn.host.drop_request_trailers()?;
+        }
+        self.judge(turn)
     }
 
     pub(crate) fn body(&mut self, turn: &mut Turn<'_>, size: usize, end_of_stream: bool) -> Directive {
         let verdict = match *self {
-            Self::Refused | Self::Stuck => return Directive::Pause,
+            Self::Replied | Self::Stuck => return Directive::Pause,
+            Self::Waiting { stage, .. } => {
+                let end = if end_of_stream { End::Said } else { End::Open };
+                *self = Self::Waiting { stage, arrived: Arrived { size, end } };
+                return Directive::Pause;
+            }
             Self::Released => return Directive::Continue,
             Self::Streaming => self.pass(turn, size),
             Self::Gathering { enforced, .. } => {
@@ -86,7 +155,7 @@ impl Request {
                 if size > turn.options.limits.request_bytes {
                     self.give_up(turn, size, enforced, too_large(turn))
                 } else if end_of_stream {
-                    self.judge(turn)
+                    self.ended(turn, End::Said)
                 } else {
                     return Directive::Pause;
                 }
@@ -97,12 +166,14 @@ impl Request {
 
     pub(crate) fn trailers(&mut self, turn: &mut Turn<'_>) -> Directive {
         match self {
-            Self::Refused | Self::Stuck => Directive::Pause,
+            Self::Replied | Self::Stuck => Directive::Pause,
             Self::Released | Self::Streaming => Directive::Continue,
+            Self::Waiting { arrived, .. } => {
+                arrived.end = End::Trailers;
+                Directive::Pause
+            }
             Self::Gathering { .. } => {
-                // A server could merge trailers into headers that were judged without them. MCP has no use for them.
-                let dropped = turn.host.drop_request_trailers().map_err(Denial::from);
-                let verdict = dropped.and_then(|()| self.judge(turn));
+                let verdict = self.ended(turn, End::Trailers);
                 self.settle(turn, verdict)
             }
         }
@@ -159,7 +230,14 @@ impl Request {
     ) -> Result<Directive, Denial> {
         refused_by(turn, enforced, denial)?;
         *self = Self::Streaming;
-        self.pass(turn, size)?;
+        self.pass_on(turn, size)
+    }
+
+    /// Lets a request go whose body nobody judges, with so many bytes of it that are there.
+    fn pass_on(&mut self, turn: &mut Turn<'_>, size: usize) -> Result<Directive, Denial> {
+        if size > 0 {
+            self.pass(turn, size)?;
+        }
         depart(turn)
     }
 
@@ -171,10 +249,14 @@ impl Request {
         turn.exchange.facts.released = false;
         turn.record_refusal(&denial, false);
         let body = turn.exchange.refusal_body(&denial);
+        self.reply(turn, &denial.reply(body))
+    }
+
+    fn reply(&mut self, turn: &mut Turn<'_>, reply: &Reply) -> Directive {
         // A reply that the proxy does not take leaves the request paused: it runs into the proxy's time limit and
         // never reaches the server.
-        *self = match turn.host.reply(&denial.reply(body)) {
-            Ok(()) => Self::Refused,
+        *self = match turn.host.reply(reply) {
+            Ok(()) => Self::Replied,
             Err(_) => Self::Stuck,
         };
         Directive::Pause
@@ -193,7 +275,7 @@ fn refused_by(turn: &mut Turn<'_>, enforced: bool, denial: Denial) -> Result<(),
     if enforced {
         return Err(denial);
     }
-    turn.exchange.facts.note(&denial);
+    turn.note(&denial);
     Ok(())
 }
 

@@ -38,7 +38,7 @@ impl Answer {
         let status = turn.exchange.response_headers.text(":status");
         turn.exchange.facts.status = status.and_then(|code| code.parse().ok());
         // A reply of this chain or of a filter further in is ours already.
-        if turn.exchange.facts.refusal.is_some() {
+        if turn.exchange.facts.refusal.is_some() || turn.exchange.facts.answered {
             return Directive::Continue;
         }
         match self.plan(turn, end_of_stream) {
@@ -57,7 +57,7 @@ impl Answer {
         if readers == Readers::Observing {
             match reading {
                 Ok(reading) => *self = Self::Watching(Watch::new(reading, &turn.options)),
-                Err(denial) => turn.exchange.facts.note(&denial),
+                Err(denial) => turn.note(&denial),
             }
             return Ok(Directive::Continue);
         }
@@ -130,7 +130,7 @@ impl Answer {
         };
         turn.observe_response(&piece);
         if let Err(denial) = watch.see(turn, &piece, end_of_stream) {
-            turn.exchange.facts.note(&denial);
+            turn.note(&denial);
             *self = Self::Passing;
         }
         Directive::Continue

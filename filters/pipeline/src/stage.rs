@@ -1,6 +1,6 @@
 use serde::Deserialize;
 
-use crate::{Denial, Exchange, Host};
+use crate::{CallAnswer, Denial, Exchange, Host, Reply, Upkeep};
 
 /// Whether refusals of a stage take effect.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -11,6 +11,19 @@ pub enum Mode {
     Enforce,
     /// A refusal is recorded as what would have happened, and the exchange goes on unchanged.
     Observe,
+}
+
+/// What becomes of a request after a stage has seen its headers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The next stage sees it.
+    On,
+    /// The stage answers in the server's stead, and it is no refusal. It does so in every [`Mode`].
+    Reply(Reply),
+    /// The stage needs something that is on its way. It is asked again, from the start of its hook, when an [`Upkeep`]
+    /// wakes it and also now and then without a reason; meanwhile the body is gathered and nothing leaves. How long a
+    /// request may wait is for the stage to say: nobody else ends it before the proxy's own time limit.
+    Wait,
 }
 
 /// One concern of the gateway as pure code. Hooks are called in the order of this trait; request hooks from the
@@ -25,9 +38,9 @@ pub trait Stage {
         Mode::Enforce
     }
 
-    /// The request's headers are there.
-    fn request_headers(&self, exchange: &mut Exchange, host: &mut dyn Host) -> Result<(), Denial> {
-        Ok(())
+    /// The request's headers are there. Stages before one that waits have been asked and are not asked again.
+    fn request_headers(&self, exchange: &mut Exchange, host: &mut dyn Host) -> Result<Next, Denial> {
+        Ok(Next::On)
     }
 
     /// Whether this stage must see the whole request body before the request may leave. Asked after
@@ -81,4 +94,17 @@ pub trait Stage {
 
     /// The exchange is over, however it ended.
     fn finish(&self, exchange: &mut Exchange, host: &mut dyn Host) {}
+
+    /// Called between exchanges: soon after the configuration was accepted, soon after a request has begun to wait, when
+    /// [`Upkeep::again_ms`] has passed, and at other times too. It belongs to no exchange, so that of `host` only the
+    /// clock, randomness, shared data and counters are there.
+    fn upkeep(&self, host: &mut dyn Host) -> Upkeep {
+        Upkeep::default()
+    }
+
+    /// The answer to call `call` of this stage has come; `None` where it could not be sent, was longer than it may be,
+    /// or will not come because the configuration has changed. `host` is that of [`Stage::upkeep`].
+    fn answered(&self, call: u32, answer: Option<CallAnswer>, host: &mut dyn Host) -> Upkeep {
+        Upkeep::default()
+    }
 }

@@ -12,7 +12,7 @@ use std::{
 use proptest::prelude::*;
 
 use crate::{
-    Chain, Denial, Exchange, Headers, Host, Limits, Mode, Options, Stage,
+    Chain, Denial, Exchange, Headers, Host, Limits, Mode, Next, Options, Stage,
     memory::{self, MemoryHost, Passed},
 };
 
@@ -131,8 +131,8 @@ impl Stage for Refuser {
         self.mode
     }
 
-    fn request_headers(&self, _exchange: &mut Exchange, _host: &mut dyn Host) -> Result<(), Denial> {
-        self.at(Hook::RequestHeaders)
+    fn request_headers(&self, _exchange: &mut Exchange, _host: &mut dyn Host) -> Result<Next, Denial> {
+        self.at(Hook::RequestHeaders).map(|()| Next::On)
     }
 
     fn before_upstream(&self, _exchange: &mut Exchange, _host: &mut dyn Host) -> Result<(), Denial> {

@@ -1,4 +1,4 @@
-use crate::{Denial, Exchange, Host, Mode, Options, Side, Stage, publish};
+use crate::{Denial, Exchange, Host, Mode, Next, Options, Reply, Side, Stage, publish};
 
 /// One callback of the proxy: the stages and what they work on.
 pub(crate) struct Turn<'a> {
@@ -10,6 +10,21 @@ pub(crate) struct Turn<'a> {
 }
 
 impl Turn<'_> {
+    /// Shows the request's headers to the stages from that of index `from` inwards; a refusal of an observing stage is
+    /// noted and the next stage runs.
+    pub(crate) fn ask(&mut self, from: usize) -> Result<Asked, Denial> {
+        let stages = self.stages;
+        for (index, stage) in stages.iter().enumerate().skip(from) {
+            match stage.request_headers(self.exchange, self.host) {
+                Ok(Next::On) => {}
+                Ok(Next::Reply(reply)) => return Ok(Asked::Reply(reply)),
+                Ok(Next::Wait) => return Ok(Asked::Wait { stage: index }),
+                Err(denial) => self.carried_out(stage.as_ref(), Err(denial))?,
+            }
+        }
+        Ok(Asked::All)
+    }
+
     /// Runs a request hook of every stage, outermost first; a refusal of an observing stage is noted and the next
     /// stage runs.
     pub(crate) fn inwards(
@@ -38,7 +53,7 @@ impl Turn<'_> {
     fn carried_out(&mut self, stage: &dyn Stage, outcome: Result<(), Denial>) -> Result<(), Denial> {
         match (outcome, stage.mode()) {
             (Err(denial), Mode::Observe) => {
-                self.exchange.facts.note(&denial);
+                self.note(&denial);
                 Ok(())
             }
             (outcome, _) => outcome,
@@ -77,6 +92,13 @@ impl Turn<'_> {
         }
     }
 
+    /// Puts a refusal on record that is not carried out.
+    pub(crate) fn note(&mut self, denial: &Denial) {
+        if self.exchange.facts.note(denial) {
+            self.host.count(&format!("observed.{}", denial.reason));
+        }
+    }
+
     /// Puts a refusal on record for later stages and filters and for the proxy's own logs.
     pub(crate) fn record_refusal(&mut self, denial: &Denial, answer_withheld: bool) {
         publish(self.host, "decision", "deny");
@@ -84,8 +106,19 @@ impl Turn<'_> {
         if let Some(rule) = &denial.rule {
             publish(self.host, "rule", rule);
         }
+        self.host.count(&format!("refused.{}", denial.reason));
         self.exchange.facts.refuse(denial, answer_withheld);
     }
+}
+
+/// What came of asking the stages for the headers.
+pub(crate) enum Asked {
+    /// All of them let the request go on.
+    All,
+    /// One of them answers.
+    Reply(Reply),
+    /// The stage of that index has to be asked again.
+    Wait { stage: usize },
 }
 
 /// Who reads a body.

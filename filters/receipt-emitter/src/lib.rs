@@ -15,7 +15,7 @@ mod tests;
 use std::{cell::RefCell, rc::Rc};
 
 use airlock_mcp::transport;
-use airlock_pipeline::{Denial, Exchange, Facts, Host, Mode, Stage, rpc};
+use airlock_pipeline::{Denial, Exchange, Facts, Host, Mode, Next, Stage, rpc};
 use airlock_receipt::{Digester, Name};
 
 pub use configuration::{Configuration, Delivery, Digests, Signer};
@@ -76,7 +76,7 @@ impl Stage for ReceiptEmitter {
         self.mode
     }
 
-    fn request_headers(&self, exchange: &mut Exchange, _host: &mut dyn Host) -> Result<(), Denial> {
+    fn request_headers(&self, exchange: &mut Exchange, _host: &mut dyn Host) -> Result<Next, Denial> {
         exchange.facts.session = exchange
             .request_headers
             .one(transport::SESSION_ID)
@@ -89,7 +89,7 @@ impl Stage for ReceiptEmitter {
             let message = "receipts cannot be kept now: try again later";
             return Err(Denial::new(503, rpc::UNAVAILABLE, "evidence_full", message));
         }
-        Ok(())
+        Ok(Next::On)
     }
 
     fn observes_bytes(&self) -> bool {

@@ -112,6 +112,7 @@ fn decision(mode: Mode, facts: &Facts) -> Decision {
     let verdict = facts.verdict.as_ref();
     let (effect, reason, rule) = match (&facts.refusal, verdict) {
         (Some(Refusal { reason, rule, .. }), _) => (Effect::Deny, reason.as_str(), rule.as_deref()),
+        (None, _) if facts.answered => (Effect::Allow, "answered_here", None),
         (None, _) if !facts.released => (Effect::Deny, "not_forwarded", None),
         (None, Some(verdict)) if verdict.allowed => {
             (Effect::Allow, verdict.reason.as_str(), verdict.rule.as_deref())

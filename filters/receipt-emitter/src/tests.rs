@@ -59,11 +59,11 @@ impl Stage for Others {
         self.mode
     }
 
-    fn request_headers(&self, exchange: &mut Exchange, _host: &mut dyn Host) -> Result<(), Denial> {
+    fn request_headers(&self, exchange: &mut Exchange, _host: &mut dyn Host) -> Result<Next, Denial> {
         if self.known {
             exchange.facts.caller = claims();
         }
-        self.at(Place::Headers)
+        self.at(Place::Headers).map(|()| Next::On)
     }
 
     fn reads_request(&self, _exchange: &Exchange) -> bool {

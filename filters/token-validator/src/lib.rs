@@ -5,7 +5,7 @@
 mod tests;
 
 use airlock_jose::{Algorithm, Claims, KeySet, TrustedIssuer, Verifier};
-use airlock_pipeline::{Caller, Denial, Exchange, Host, Mode, Side, Stage, publish, rpc};
+use airlock_pipeline::{Caller, Denial, Exchange, Host, Mode, Next, Side, Stage, publish, rpc};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -117,7 +117,7 @@ impl TokenValidator {
         }
         let challenge = format!("Bearer {}", parameters.join(", "));
         Denial {
-            challenge: Some(challenge.trim_end().to_owned()),
+            headers: vec![("www-authenticate", challenge.trim_end().to_owned())],
             ..Denial::new(401, rpc::UNAUTHENTICATED, reason, message)
         }
     }
@@ -128,18 +128,18 @@ impl Stage for TokenValidator {
         self.mode
     }
 
-    fn request_headers(&self, exchange: &mut Exchange, host: &mut dyn Host) -> Result<(), Denial> {
+    fn request_headers(&self, exchange: &mut Exchange, host: &mut dyn Host) -> Result<Next, Denial> {
         exchange.facts.caller = Caller::Anonymous;
         let claims = self.authenticate(exchange, host.now_micros() / 1_000_000)?;
         publish(host, "subject", &claims.subject);
         if let Some(client) = &claims.client {
             publish(host, "client", client);
         }
-        exchange.facts.caller = Caller::Known(Box::new(claims));
+        exchange.facts.caller = Caller::Known(claims.into());
         if !self.forward_token && self.mode == Mode::Enforce {
             host.remove_header(Side::Request, "authorization")?;
         }
-        Ok(())
+        Ok(Next::On)
     }
 }
 

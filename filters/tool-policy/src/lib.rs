@@ -8,7 +8,7 @@ mod narrow;
 mod tests;
 
 use airlock_mcp::{Class, Kind, Message, transport};
-use airlock_pipeline::{Denial, Exchange, Host, Mode, Side, Stage, Verdict, publish, rpc};
+use airlock_pipeline::{Denial, Exchange, Host, Mode, Next, Side, Stage, Verdict, publish, rpc};
 use airlock_policy::{Call, Caller, Capabilities, Decision, Effect, Policy, Reason, Target};
 
 /// The stage.
@@ -98,18 +98,19 @@ impl Stage for ToolPolicy {
         }
     }
 
-    fn request_headers(&self, exchange: &mut Exchange, host: &mut dyn Host) -> Result<(), Denial> {
+    fn request_headers(&self, exchange: &mut Exchange, host: &mut dyn Host) -> Result<Next, Denial> {
         // What is compressed could not be judged; without this header the server sends its answer plain.
         host.remove_header(Side::Request, "accept-encoding")?;
         match exchange.facts.http_method.as_str() {
-            "GET" => self.decide(exchange, host, &Target::Stream),
-            "DELETE" => self.decide(exchange, host, &Target::EndSession),
+            "GET" => self.decide(exchange, host, &Target::Stream)?,
+            "DELETE" => self.decide(exchange, host, &Target::EndSession)?,
             _ => match exchange.facts.message.clone() {
-                Some(message) => self.decide(exchange, host, &target(&message)),
-                None if !exchange.headers_held => self.judge_headers(exchange, host),
-                None => Ok(()),
+                Some(message) => self.decide(exchange, host, &target(&message))?,
+                None if !exchange.headers_held => self.judge_headers(exchange, host)?,
+                None => {}
             },
         }
+        Ok(Next::On)
     }
 
     fn reads_request(&self, exchange: &Exchange) -> bool {
@@ -200,7 +201,7 @@ fn denial(decision: &Decision, exchange: &Exchange, what: &str) -> Denial {
         .then(|| format!("Bearer error=\"insufficient_scope\", scope=\"{}\"", decision.scopes.join(" ")));
     Denial {
         rule: decision.rule.clone(),
-        challenge,
+        headers: challenge.map(|challenge| ("www-authenticate", challenge)).into_iter().collect(),
         ..Denial::new(status, rpc::DENIED, decision.reason.code(), message)
     }
 }

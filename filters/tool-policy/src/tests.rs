@@ -1,5 +1,7 @@
 mod answers;
 
+use std::rc::Rc;
+
 use airlock_jose::Claims;
 use airlock_mcp::Id;
 use airlock_pipeline::{
@@ -27,7 +29,7 @@ fn policy(mode: &str) -> ToolPolicy {
 }
 
 fn caller(scopes: &[&str]) -> Who {
-    Who::Known(Box::new(Claims {
+    Who::Known(Rc::new(Claims {
         issuer: "https://issuer.example.com".to_owned(),
         subject: "alice".to_owned(),
         client: None,

@@ -83,7 +83,7 @@ fn ann() -> Caller {
 }
 
 fn caller(subject: &str, client: &str) -> Caller {
-    Caller::Known(Box::new(Claims {
+    Caller::Known(Rc::new(Claims {
         issuer: "https://idp.example.com".to_owned(),
         subject: subject.to_owned(),
         client: Some(client.to_owned()),
