@@ -24,6 +24,16 @@ impl Algorithm {
             _ => None,
         }
     }
+
+    /// The name in the JOSE registry, as it goes into challenges and configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ES256 => "ES256",
+            Self::RS256 => "RS256",
+            Self::EdDSA => "EdDSA",
+        }
+    }
 }
 
 #[cfg(test)]

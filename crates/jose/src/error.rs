@@ -21,7 +21,8 @@ pub enum TokenError {
     /// The header demands an extension (`crit`, `b64`); this verifier has none.
     #[error("the token's header demands an extension")]
     CriticalHeader,
-    /// The issuer has no such key, or names none where it has several. Typically keys were rotated.
+    /// The issuer has no such key, or the token names none where there are several. Typically keys were rotated:
+    /// with newer keys the verification may be repeated.
     #[error("the token names no key of its issuer")]
     KeyUnknown,
     /// The signature does not verify: a forged or damaged token, or stale keys under a reused key id.
@@ -42,11 +43,12 @@ pub enum TokenError {
     /// `typ` is not accepted, or the claims are those of another kind of token, such as an ID token.
     #[error("the token is not an access token")]
     Type,
-    /// This claim is missing, of the wrong type, or exceeds a limit.
+    /// This claim is missing, of the wrong type, or exceeds a limit. A claim that only the configuration knows is
+    /// named by what it stands for, as in [`crate::ClaimNames`].
     #[error("the claim `{0}` is missing or malformed")]
     Claims(&'static str),
-    /// The token has `cnf`: it is bound to a key (RFC 7800), and worth nothing until possession is proven.
-    #[error("the token is bound to a key that was not proven")]
+    /// `cnf` binds the token to something (RFC 7800) of which possession cannot be proven here, or is malformed.
+    #[error("the token is bound in a way that is not supported")]
     Bound,
 }
 

@@ -12,6 +12,9 @@ const REFUSED: [&str; 6] = ["jku", "jwk", "x5u", "x5c", "enc", "zip"];
 /// without `crit` a reader that does not know it would take the payload for something else.
 const EXTENSIONS: [&str; 2] = ["crit", "b64"];
 
+/// The `typ` of access tokens, and of nothing else (RFC 9068 section 2.1).
+const ACCESS_TOKEN: [&str; 2] = ["at+jwt", "application/at+jwt"];
+
 /// What of an access token's header counts.
 ///
 /// Members that are not known are ignored, as RFC 7515 section 4 wants it; `x5t` and `nonce`, which Entra
@@ -46,5 +49,12 @@ impl Header {
             Some(_) => return Err(TokenError::Type),
         };
         Ok(Self { algorithm, key_id, media_type })
+    }
+
+    /// Whether `typ` says by itself that this is an access token (RFC 9068 section 2.1).
+    pub(crate) fn is_typed(&self) -> bool {
+        self.media_type.as_ref().is_some_and(|media_type| {
+            ACCESS_TOKEN.iter().any(|access_token| access_token.eq_ignore_ascii_case(media_type))
+        })
     }
 }

@@ -8,6 +8,8 @@ use ed25519_compact::{KeyPair, Seed};
 use serde_json::{Value, json};
 
 use crate::base64url;
+use crate::dpop::token_digest;
+use crate::key_material::KeyMaterial;
 use crate::public_key::PublicKey;
 
 /// An Ed25519 key that signs access tokens.
@@ -28,7 +30,8 @@ impl SigningKey {
     /// [`EmptySeed`] for a seed of zeros.
     pub fn from_seed(seed: [u8; 32]) -> Result<Self, EmptySeed> {
         let pair = KeyPair::try_from_seed(Seed::new(seed)).map_err(|_| EmptySeed)?;
-        let key_id = PublicKey::ed25519(&pair.pk).map_err(|_| EmptySeed)?.thumbprint().to_owned();
+        let key = PublicKey::new(&KeyMaterial::Ed25519(*pair.pk)).map_err(|_| EmptySeed)?;
+        let key_id = key.thumbprint().to_owned();
         Ok(Self { pair, key_id })
     }
 
@@ -54,12 +57,28 @@ impl SigningKey {
     /// Signs these claims, as they are, as an access token of type `at+jwt` (RFC 9068 section 2.1).
     #[must_use]
     pub fn sign(&self, claims: &Value) -> String {
-        let header = json!({"alg": "EdDSA", "kid": self.key_id, "typ": "at+jwt"});
+        self.sign_jwt(&json!({"alg": "EdDSA", "kid": self.key_id, "typ": "at+jwt"}), claims)
+    }
+
+    /// Signs these claims, as they are, as a DPoP proof with this key (RFC 9449 section 4.2).
+    #[must_use]
+    pub fn sign_proof(&self, claims: &Value) -> String {
+        let jwk = json!({"kty": "OKP", "crv": "Ed25519", "x": base64url::encode(*self.pair.pk)});
+        self.sign_jwt(&json!({"alg": "EdDSA", "typ": "dpop+jwt", "jwk": jwk}), claims)
+    }
+
+    fn sign_jwt(&self, header: &Value, claims: &Value) -> String {
         let signing_input =
             format!("{}.{}", base64url::encode(header.to_string()), base64url::encode(claims.to_string()));
         let signature = self.pair.sk.sign(&signing_input, None);
         format!("{signing_input}.{}", base64url::encode(*signature))
     }
+}
+
+/// What a proof for this access token has in `ath`.
+#[must_use]
+pub fn access_token_hash(token: &str) -> String {
+    base64url::encode(token_digest(token.as_bytes()))
 }
 
 impl fmt::Debug for SigningKey {
@@ -71,7 +90,7 @@ impl fmt::Debug for SigningKey {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Algorithm, KeySet, TrustedIssuer, Verifier};
+    use crate::{Algorithm, InProcess, KeySet, TrustedIssuer, Verifier};
 
     const ISSUER: &str = "https://issuer.example.com";
     const AUDIENCE: &str = "https://mcp.example.com";
@@ -80,10 +99,10 @@ mod tests {
     fn an_issued_token_verifies_with_the_published_key() {
         let key = SigningKey::from_seed([7; 32]).unwrap();
         let keys = KeySet::parse(&json!({"keys": [key.public_jwk()]})).unwrap();
-        let issuer = TrustedIssuer::new(ISSUER, vec![AUDIENCE.into()], vec![Algorithm::EdDSA], keys);
+        let issuer = TrustedIssuer::new(ISSUER, vec![AUDIENCE.into()], vec![Algorithm::EdDSA]);
         let verifier = Verifier::new(vec![issuer]).unwrap();
         let token = key.sign(&json!({"iss": ISSUER, "aud": AUDIENCE, "sub": "alice", "exp": 2000}));
-        let claims = verifier.verify(token.as_bytes(), 1000).unwrap();
+        let claims = verifier.read(token.as_bytes()).unwrap().verify(&keys, &InProcess, 1000).unwrap();
         assert_eq!((claims.subject.as_str(), claims.expires_at), ("alice", 2000));
     }
 

@@ -1,36 +1,40 @@
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use crate::algorithm::Algorithm;
 use crate::error::TokenError;
 use crate::header::Header;
-use crate::key_set::KeySet;
 use crate::limits;
-use crate::public_key::PublicKey;
+use crate::profile::{ClaimNames, Profile};
 
-/// The `typ` of access tokens: that of RFC 9068 section 2.1, and what common providers write instead.
-const ACCESS_TOKEN_TYPES: [&str; 3] = ["at+jwt", "application/at+jwt", "JWT"];
+/// Stands for a tenant in the name of an issuer.
+const TENANT: &str = "{tenant}";
 
-/// An issuer whose access tokens are accepted, and how.
+/// An issuer whose access tokens are accepted, and how. Its keys come with each verification.
 #[derive(Clone, Debug)]
 pub struct TrustedIssuer {
     /// What `iss` must be, byte for byte: no trailing slash is added or taken, no case is folded.
+    ///
+    /// Where it has `{tenant}`, `iss` must have one of [`TrustedIssuer::tenants`], and the claim for the tenant
+    /// must be the same.
     pub issuer: String,
-    /// The names of this resource. A token must be for one of them, byte for byte.
+    /// The names of this resource. A token must be for one of them, byte for byte. If there are none, any
+    /// audience is accepted, and whoever calls must judge [`crate::Claims::audience`].
     pub audiences: Vec<String>,
     /// The algorithms that the issuer signs access tokens with.
     pub algorithms: Vec<Algorithm>,
-    /// The issuer's keys. They verify tokens of no other issuer.
-    pub keys: KeySet,
     /// By how many seconds the issuer's clock may be off, at most [`limits::CLOCK_SKEW_SECONDS`]. Default 30.
     pub clock_skew_seconds: u64,
-    /// The accepted `typ`, compared without regard to ASCII case. Default `at+jwt`, `application/at+jwt` and
-    /// `JWT`.
+    /// The accepted `typ`, compared without regard to ASCII case. Default `at+jwt` and `application/at+jwt`.
     ///
-    /// Providers that write `JWT` also write it into ID tokens. Where a provider writes `at+jwt`, leave only
-    /// that.
+    /// Providers that write `JWT` also write it into ID tokens. Therefore a token of another `typ` than the
+    /// default ones must name the client that it was issued to.
     pub types: Vec<String>,
     /// Whether a token without `typ` is accepted; some providers, such as Okta, write none. Default false.
     pub accept_absent_type: bool,
+    /// The tenants whose tokens are accepted. If there are none, the claim does not matter.
+    pub tenants: Vec<String>,
+    /// Where the tokens say what.
+    pub claim_names: ClaimNames,
 }
 
 /// Why a verifier cannot be configured like this.
@@ -61,20 +65,29 @@ pub enum IssuerProblem {
     /// The issuer is empty, too long, or has white space or control characters.
     #[error("the issuer must be 1 to {} bytes without white space", limits::CLAIM_BYTES)]
     Issuer,
-    /// There is no audience, or too many, or an empty or too long one. A token for anybody would be one for
-    /// everybody.
+    /// There are too many audiences, or an empty or too long one.
     #[error(
-        "there must be 1 to {} audiences of 1 to {} bytes without control characters",
+        "there must be at most {} audiences of 1 to {} bytes without control characters",
         limits::AUDIENCES,
         limits::CLAIM_BYTES
     )]
     Audiences,
+    /// `{tenant}` is there twice or without tenants, or there are too many tenants, or a malformed one, or no
+    /// claim to find them in.
+    #[error(
+        "`{{tenant}}` may be there once and needs `tenants`, at most {} of letters, digits, `.`, `_` and `-`, and a claim",
+        limits::TENANTS
+    )]
+    Tenants,
+    /// There is no claim for the subject, or too many names for something, or an empty or too long one.
+    #[error(
+        "claim names must be at most {} each, none of them empty, and one at least for the subject",
+        limits::CLAIM_NAMES
+    )]
+    ClaimNames,
     /// There is no algorithm.
     #[error("at least one algorithm is needed")]
     NoAlgorithm,
-    /// No key of the set verifies any of the algorithms.
-    #[error("the key set has no key for any of the algorithms")]
-    NoKey,
     /// The clock skew exceeds [`limits::CLOCK_SKEW_SECONDS`].
     #[error("the clock skew must be at most {} seconds", limits::CLOCK_SKEW_SECONDS)]
     ClockSkew,
@@ -84,40 +97,60 @@ pub enum IssuerProblem {
 }
 
 impl TrustedIssuer {
-    /// An issuer with the default clock skew and types.
+    /// An issuer with the default clock skew, of tokens as RFC 9068 has them.
     #[must_use]
-    pub fn new(
-        issuer: impl Into<String>,
-        audiences: Vec<String>,
-        algorithms: Vec<Algorithm>,
-        keys: KeySet,
-    ) -> Self {
+    pub fn new(issuer: impl Into<String>, audiences: Vec<String>, algorithms: Vec<Algorithm>) -> Self {
+        let profile = Profile::Rfc9068;
         Self {
             issuer: issuer.into(),
             audiences,
             algorithms,
-            keys,
             clock_skew_seconds: 30,
-            types: ACCESS_TOKEN_TYPES.map(str::to_owned).to_vec(),
-            accept_absent_type: false,
+            types: profile.types(),
+            accept_absent_type: profile.accepts_absent_type(),
+            tenants: Vec::new(),
+            claim_names: profile.claim_names(),
         }
     }
 
-    /// Refuses a `typ` that is not one of this issuer's access tokens (RFC 8725 section 3.11).
-    pub(crate) fn check_type(&self, header: &Header) -> Result<(), TokenError> {
+    /// With types and claim names of this profile, and with its algorithms if there are none yet.
+    #[must_use]
+    pub fn with_profile(self, profile: Profile) -> Self {
+        let algorithms = if self.algorithms.is_empty() { profile.algorithms() } else { self.algorithms };
+        Self {
+            algorithms,
+            types: profile.types(),
+            accept_absent_type: profile.accepts_absent_type(),
+            claim_names: profile.claim_names(),
+            ..self
+        }
+    }
+
+    /// Refuses a `typ` that is not one of this issuer's access tokens (RFC 8725 section 3.11), and an algorithm
+    /// that is not one of its own.
+    pub(crate) fn check_header(&self, header: &Header) -> Result<(), TokenError> {
         let accepted = match &header.media_type {
             None => self.accept_absent_type,
             Some(media_type) => self.types.iter().any(|accepted| accepted.eq_ignore_ascii_case(media_type)),
         };
-        if accepted { Ok(()) } else { Err(TokenError::Type) }
+        if !accepted {
+            Err(TokenError::Type)
+        } else if self.algorithms.contains(&header.algorithm) {
+            Ok(())
+        } else {
+            Err(TokenError::Algorithm)
+        }
     }
 
-    /// The one key that a token with this header must be signed with.
-    pub(crate) fn select_key(&self, header: &Header) -> Result<&PublicKey, TokenError> {
-        if !self.algorithms.contains(&header.algorithm) {
-            return Err(TokenError::Algorithm);
+    /// Every `iss` that this issuer goes by, and the tenant in it.
+    pub(crate) fn names(&self) -> Vec<(String, Option<String>)> {
+        match self.issuer.split_once(TENANT) {
+            None => vec![(self.issuer.clone(), None)],
+            Some((before, after)) => {
+                let name = |tenant: &String| (format!("{before}{tenant}{after}"), Some(tenant.clone()));
+                self.tenants.iter().map(name).collect()
+            }
         }
-        self.keys.select(header.key_id.as_deref(), header.algorithm)
     }
 
     fn problem(&self) -> Option<IssuerProblem> {
@@ -126,14 +159,17 @@ impl TrustedIssuer {
         };
         if !is_text(&self.issuer) || self.issuer.contains(char::is_whitespace) {
             Some(IssuerProblem::Issuer)
-        } else if !(1..=limits::AUDIENCES).contains(&self.audiences.len())
-            || !self.audiences.iter().all(is_text)
-        {
+        } else if self.audiences.len() > limits::AUDIENCES || !self.audiences.iter().all(is_text) {
             Some(IssuerProblem::Audiences)
+        } else if !self.tenants_are_sound() {
+            Some(IssuerProblem::Tenants)
+        } else if self.claim_names.subject.is_empty()
+            || self.claim_names.lists().iter().any(|names| names.len() > limits::CLAIM_NAMES)
+            || !self.claim_names.lists().into_iter().flatten().all(is_text)
+        {
+            Some(IssuerProblem::ClaimNames)
         } else if self.algorithms.is_empty() {
             Some(IssuerProblem::NoAlgorithm)
-        } else if !self.algorithms.iter().any(|algorithm| self.keys.verifies(*algorithm)) {
-            Some(IssuerProblem::NoKey)
         } else if self.clock_skew_seconds > limits::CLOCK_SKEW_SECONDS {
             Some(IssuerProblem::ClockSkew)
         } else if (self.types.is_empty() && !self.accept_absent_type)
@@ -144,24 +180,41 @@ impl TrustedIssuer {
             None
         }
     }
+
+    fn tenants_are_sound(&self) -> bool {
+        let is_tenant = |tenant: &String| {
+            (1..=limits::TENANT_BYTES).contains(&tenant.len())
+                && tenant.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+        };
+        let places = self.issuer.matches(TENANT).count();
+        self.tenants.len() <= limits::TENANTS
+            && self.tenants.iter().all(is_tenant)
+            && (self.tenants.is_empty() || !self.claim_names.tenant.is_empty())
+            && (places == 0 || (places == 1 && !self.tenants.is_empty()))
+    }
 }
 
-/// Refuses issuers that could not be told apart or that could not be verified safely.
-pub(crate) fn check(issuers: &[TrustedIssuer]) -> Result<(), ConfigurationError> {
+/// Checks the issuers, and returns the index and the tenant of every `iss` that they go by. None may be that of
+/// two: which keys are meant would depend on the order.
+pub(crate) fn check(
+    issuers: &[TrustedIssuer],
+) -> Result<BTreeMap<String, (usize, Option<String>)>, ConfigurationError> {
     if issuers.is_empty() {
         return Err(ConfigurationError::NoIssuer);
     }
     if issuers.len() > limits::ISSUERS {
         return Err(ConfigurationError::TooManyIssuers);
     }
-    let mut names = BTreeSet::new();
-    for trusted in issuers {
+    let mut names = BTreeMap::new();
+    for (index, trusted) in issuers.iter().enumerate() {
         if let Some(problem) = trusted.problem() {
             return Err(ConfigurationError::Issuer { issuer: trusted.issuer.clone(), problem });
         }
-        if !names.insert(&trusted.issuer) {
-            return Err(ConfigurationError::DuplicateIssuer(trusted.issuer.clone()));
+        for (name, tenant) in trusted.names() {
+            if names.insert(name.clone(), (index, tenant)).is_some() {
+                return Err(ConfigurationError::DuplicateIssuer(name));
+            }
         }
     }
-    Ok(())
+    Ok(names)
 }

@@ -1,6 +1,6 @@
 use serde_json::{Map, Value};
 
-use crate::public_key::{COORDINATE_BYTES, PublicKey};
+use crate::key_material::{COORDINATE_BYTES, KeyMaterial};
 use crate::{base64url, limits};
 
 /// Members that only private and symmetric keys have (RFC 7518 sections 6.2.2, 6.3.2 and 6.4.1).
@@ -38,8 +38,10 @@ pub enum KeyError {
 /// A JSON Web Key (RFC 7517 section 4).
 pub(crate) struct Jwk {
     pub(crate) key_id: Option<String>,
+    /// For which issuer alone the key signs: a member of Entra's, in which `{tenantid}` stands for any tenant.
+    pub(crate) issuer: Option<String>,
     /// None for a key that is well-formed but of another type, or meant for something else.
-    pub(crate) key: Option<PublicKey>,
+    pub(crate) material: Option<KeyMaterial>,
 }
 
 /// What the members besides the material allow.
@@ -56,8 +58,9 @@ impl Jwk {
             return Err(KeyError::Private(name));
         }
         let key_id = key_id(members)?;
+        let issuer = string(members, "issuer")?.map(str::to_owned);
         let usage = usage(members)?;
-        let key = match string(members, "kty")?.ok_or(KeyError::Member("kty"))? {
+        let material = match string(members, "kty")?.ok_or(KeyError::Member("kty"))? {
             "EC" => elliptic(members, usage),
             "RSA" => rsa(members, usage),
             "OKP" => octet_pair(members, usage),
@@ -65,7 +68,7 @@ impl Jwk {
             "oct" => Err(KeyError::Member("k")),
             _ => Ok(None),
         }?;
-        Ok(Self { key_id, key })
+        Ok(Self { key_id, issuer, material })
     }
 }
 
@@ -111,7 +114,7 @@ fn operations(members: &Map<String, Value>) -> Result<Option<Vec<&str>>, KeyErro
     if operations.len() == listed { Ok(Some(operations)) } else { Err(MALFORMED) }
 }
 
-fn elliptic(members: &Map<String, Value>, usage: Purpose) -> Result<Option<PublicKey>, KeyError> {
+fn elliptic(members: &Map<String, Value>, usage: Purpose) -> Result<Option<KeyMaterial>, KeyError> {
     let curve = string(members, "crv")?.ok_or(KeyError::Member("crv"))?;
     let named = match curve {
         "P-256" => by_algorithm(members, &["ES256"], &["ECDH-ES"])?,
@@ -121,19 +124,19 @@ fn elliptic(members: &Map<String, Value>, usage: Purpose) -> Result<Option<Publi
     if (usage, named) != (Purpose::Verify, Purpose::Verify) {
         return Ok(None);
     }
-    PublicKey::p256(&coordinate(members, "x")?, &coordinate(members, "y")?).map(Some)
+    Ok(Some(KeyMaterial::P256 { x: coordinate(members, "x")?, y: coordinate(members, "y")? }))
 }
 
-fn rsa(members: &Map<String, Value>, usage: Purpose) -> Result<Option<PublicKey>, KeyError> {
+fn rsa(members: &Map<String, Value>, usage: Purpose) -> Result<Option<KeyMaterial>, KeyError> {
     // Providers such as Entra publish RSA keys without `alg`; RS256 is then the only thing they are used for.
     let named = by_algorithm(members, &["RS256"], &["RS384", "RS512", "PS", "RSA"])?;
     if (usage, named) != (Purpose::Verify, Purpose::Verify) {
         return Ok(None);
     }
-    PublicKey::rsa(&number(members, "n")?, &number(members, "e")?).map(Some)
+    Ok(Some(KeyMaterial::Rsa { modulus: number(members, "n")?, exponent: number(members, "e")? }))
 }
 
-fn octet_pair(members: &Map<String, Value>, usage: Purpose) -> Result<Option<PublicKey>, KeyError> {
+fn octet_pair(members: &Map<String, Value>, usage: Purpose) -> Result<Option<KeyMaterial>, KeyError> {
     let curve = string(members, "crv")?.ok_or(KeyError::Member("crv"))?;
     let named = match curve {
         "Ed25519" => by_algorithm(members, &["EdDSA", "Ed25519"], &[])?,
@@ -143,7 +146,7 @@ fn octet_pair(members: &Map<String, Value>, usage: Purpose) -> Result<Option<Pub
     if (usage, named) != (Purpose::Verify, Purpose::Verify) {
         return Ok(None);
     }
-    PublicKey::ed25519(&coordinate(members, "x")?).map(Some)
+    Ok(Some(KeyMaterial::Ed25519(coordinate(members, "x")?)))
 }
 
 /// What `alg` says of a key whose type has these algorithms; without it the type decides.

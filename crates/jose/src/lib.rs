@@ -18,6 +18,9 @@ mod algorithm;
 mod base64url;
 mod claims;
 mod compact;
+mod confirmation;
+mod der;
+pub mod dpop;
 mod error;
 mod header;
 #[cfg(any(test, feature = "issue"))]
@@ -25,8 +28,11 @@ pub mod issue;
 mod issuer;
 pub mod json;
 mod jwk;
+mod key_material;
 mod key_set;
+mod profile;
 mod public_key;
+mod signature_check;
 mod verifier;
 
 #[cfg(test)]
@@ -34,12 +40,16 @@ mod tests;
 
 pub use algorithm::Algorithm;
 pub use claims::Claims;
+pub use confirmation::Confirmation;
+pub use dpop::token_digest;
 pub use error::TokenError;
 pub use issuer::{ConfigurationError, IssuerProblem, TrustedIssuer};
 pub use jwk::KeyError;
 pub use key_set::{KeySet, KeySetError};
-pub use public_key::{PublicKey, SignatureMismatch, thumbprint};
-pub use verifier::Verifier;
+pub use profile::{ClaimNames, Profile};
+pub use public_key::{PublicKey, thumbprint};
+pub use signature_check::{Foreign, InProcess, SignatureCheck, SignatureMismatch};
+pub use verifier::{Unverified, Verifier};
 
 /// The limits on what this crate reads. What exceeds one is refused, never cut.
 pub mod limits {
@@ -67,6 +77,20 @@ pub mod limits {
     pub const TIME: u64 = 253_402_300_799;
     /// Issuers of one verifier.
     pub const ISSUERS: usize = 64;
+    /// Tenants of one issuer.
+    pub const TENANTS: usize = 256;
+    /// Bytes of a tenant's name.
+    pub const TENANT_BYTES: usize = 256;
+    /// Names that one of the claims may have.
+    pub const CLAIM_NAMES: usize = 8;
+    /// Bytes of a DPoP proof.
+    pub const PROOF_BYTES: usize = 8 * 1024;
+    /// Bytes of a proof's `jti`, and of its `htm`.
+    pub const PROOF_ID_BYTES: usize = 256;
+    /// Bytes of a nonce in a proof.
+    pub const NONCE_BYTES: usize = 256;
+    /// Bytes of the URI that a proof or a request is for.
+    pub const TARGET_URI_BYTES: usize = 2 * 1024;
     /// Seconds that the clocks of an issuer and of a verifier may be apart.
     pub const CLOCK_SKEW_SECONDS: u64 = 300;
 }

@@ -1,0 +1,152 @@
+use std::net::Ipv6Addr;
+
+use crate::limits;
+
+/// The URI of a request as `htu` has it (RFC 9449 section 4.2): absolute, of `http` or `https`, without query
+/// and fragment, and normalised (RFC 3986 sections 6.2.2 and 6.2.3), so that equal URIs are equal bytes.
+///
+/// Refused is what readers take differently or what `htu` cannot have: user information, spaces, control
+/// characters, backslashes, anything that is not ASCII, and percent-encoded host names.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TargetUri(String);
+
+impl TargetUri {
+    /// Reads a URI of at most [`limits::TARGET_URI_BYTES`] bytes. Query and fragment are left off.
+    #[must_use]
+    pub fn parse(uri: &str) -> Option<Self> {
+        let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'\\';
+        if uri.len() > limits::TARGET_URI_BYTES || !uri.bytes().all(plain) {
+            return None;
+        }
+        let (scheme, rest) = uri.split_once("://")?;
+        let (scheme, default_port) = if scheme.eq_ignore_ascii_case("https") {
+            ("https", 443)
+        } else if scheme.eq_ignore_ascii_case("http") {
+            ("http", 80)
+        } else {
+            return None;
+        };
+        let rest = before_query(rest);
+        let (authority, path) = rest.split_at_checked(rest.find('/').unwrap_or(rest.len()))?;
+        let mut normal = format!("{scheme}://");
+        push_authority(&mut normal, authority, default_port)?;
+        push_path(&mut normal, if path.is_empty() { "/" } else { path })?;
+        Some(Self(normal))
+    }
+
+    /// The URI of a path below this one, such as the `:path` of a request; its query is left off. This URI's own
+    /// path stays before it, whatever dot segments are in the other.
+    #[must_use]
+    pub fn join(&self, path: &str) -> Option<Self> {
+        if path.len() > limits::TARGET_URI_BYTES {
+            return None;
+        }
+        let path = before_query(path);
+        let mut joined = self.0.strip_suffix('/').unwrap_or(&self.0).to_owned();
+        if !path.starts_with('/') {
+            return None;
+        }
+        push_path(&mut joined, path)?;
+        Some(Self(joined))
+    }
+
+    /// The normalised URI.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn before_query(rest: &str) -> &str {
+    rest.split(['?', '#']).next().unwrap_or_default()
+}
+
+/// Appends `host [ ":" port ]` (RFC 3986 section 3.2), lower-case and without the scheme's default port.
+fn push_authority(normal: &mut String, authority: &str, default_port: u16) -> Option<()> {
+    let port = match authority.strip_prefix('[') {
+        Some(literal) => {
+            let (address, port) = literal.split_once(']')?;
+            normal.push_str(&format!("[{}]", address.parse::<Ipv6Addr>().ok()?));
+            port
+        }
+        None => {
+            let (host, port) = authority.split_at_checked(authority.find(':').unwrap_or(authority.len()))?;
+            let is_host = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+            if host.is_empty() || !host.bytes().all(is_host) {
+                return None;
+            }
+            normal.push_str(&host.to_ascii_lowercase());
+            port
+        }
+    };
+    // Nothing, or a colon and then nothing, is the default port as well.
+    let digits = if port.is_empty() { port } else { port.strip_prefix(':')? };
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    if !digits.is_empty() {
+        let port: u16 = digits.parse().ok()?;
+        if port != default_port {
+            normal.push_str(&format!(":{port}"));
+        }
+    }
+    Some(())
+}
+
+/// Appends a path that begins with a slash: percent-encoding upper-case and only where it is needed (RFC 3986
+/// sections 6.2.2.1 and 6.2.2.2), and then without dot segments (section 5.2.4).
+fn push_path(normal: &mut String, path: &str) -> Option<()> {
+    let decoded = normal_encoding(path)?;
+    let mut segments: Vec<&str> = Vec::new();
+    let mut parts = decoded.strip_prefix('/')?.split('/').peekable();
+    while let Some(part) = parts.next() {
+        let last = parts.peek().is_none();
+        match part {
+            "." | ".." => {
+                if part == ".." {
+                    segments.pop();
+                }
+                // What a dot segment ends is a directory.
+                if last {
+                    segments.push("");
+                }
+            }
+            _ => segments.push(part),
+        }
+    }
+    for segment in &segments {
+        normal.push('/');
+        normal.push_str(segment);
+    }
+    Some(())
+}
+
+fn normal_encoding(path: &str) -> Option<String> {
+    let mut normal = String::with_capacity(path.len());
+    let mut bytes = path.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte == b'%' {
+            let high = hexadecimal(bytes.next()?)?;
+            let low = hexadecimal(bytes.next()?)?;
+            let decoded = high << 4 | low;
+            if is_unreserved(decoded) {
+                normal.push(char::from(decoded));
+            } else {
+                normal.push_str(&format!("%{decoded:02X}"));
+            }
+        } else if is_unreserved(byte) || b"/!$&'()*+,;=:@".contains(&byte) {
+            normal.push(char::from(byte));
+        } else {
+            return None;
+        }
+    }
+    Some(normal)
+}
+
+fn hexadecimal(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+}
+
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
