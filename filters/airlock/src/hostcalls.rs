@@ -105,6 +105,18 @@ unsafe extern "C" {
         value_size: *mut usize,
     ) -> u32;
     fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, value_size: usize) -> u32;
+    fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, metric: *mut u32) -> u32;
+    fn proxy_increment_metric(metric: u32, by: i64) -> u32;
+    fn proxy_set_effective_context(context: u32) -> u32;
+    fn proxy_continue_stream(stream: u32) -> u32;
+    fn proxy_call_foreign_function(
+        name: *const u8,
+        name_size: usize,
+        argument: *const u8,
+        argument_size: usize,
+        result: *mut *mut u8,
+        result_size: *mut usize,
+    ) -> u32;
     fn proxy_send_local_response(
         status: u32,
         details: *const u8,
@@ -239,6 +251,48 @@ pub(crate) fn reply(reply: &Reply) -> Result<(), HostError> {
             headers.as_ptr(),
             headers.len(),
             -1,
+        )
+    })
+}
+
+/// A counter of that name, new or old.
+pub(crate) fn define_counter(name: &str) -> Result<u32, HostError> {
+    const COUNTER: u32 = 0;
+    let mut metric = 0;
+    // SAFETY: the host reads `name` and writes `metric` during the call only.
+    done(unsafe { proxy_define_metric(COUNTER, name.as_ptr(), name.len(), &raw mut metric) })?;
+    Ok(metric)
+}
+
+pub(crate) fn increment(metric: u32) -> Result<(), HostError> {
+    // SAFETY: no memory is passed.
+    done(unsafe { proxy_increment_metric(metric, 1) })
+}
+
+/// From here to the end of the callback, calls concern the stream or root of that id.
+pub(crate) fn act_for(context: u32) -> Result<(), HostError> {
+    // SAFETY: no memory is passed.
+    done(unsafe { proxy_set_effective_context(context) })
+}
+
+/// Lets a request that was paused go on, after the callback.
+pub(crate) fn continue_request() -> Result<(), HostError> {
+    const REQUEST: u32 = 0;
+    // SAFETY: no memory is passed.
+    done(unsafe { proxy_continue_stream(REQUEST) })
+}
+
+/// Calls a function that the host offers beyond the ABI; an error also where it has none of that name.
+pub(crate) fn foreign_function(name: &str, argument: &[u8]) -> Result<Vec<u8>, HostError> {
+    // SAFETY: see `received`; the host reads name and argument during the call only.
+    received(|result, size| unsafe {
+        proxy_call_foreign_function(
+            name.as_ptr(),
+            name.len(),
+            argument.as_ptr(),
+            argument.len(),
+            result,
+            size,
         )
     })
 }

@@ -4,6 +4,8 @@
 //! them from the proxy's callbacks. Everything that decides is in the stages; everything here is plumbing that must
 //! not fail: see `hostcalls` for why the SDK's own wrappers are not used.
 
+#[cfg(any(target_arch = "wasm32", test))]
+mod foreign;
 mod json;
 mod plan;
 mod shared;

@@ -1,6 +1,16 @@
-use airlock_pipeline::{Headers, Host, HostError, Reply, Side};
+use std::{cell::RefCell, collections::BTreeMap};
 
-use crate::hostcalls::{self, Map};
+use airlock_pipeline::{Headers, Host, HostError, PeerCertificate, Reply, Side};
+
+use crate::{
+    foreign,
+    hostcalls::{self, Map},
+};
+
+thread_local! {
+    /// Counters that this VM has defined, by name. Those that the proxy does not take are not tried again.
+    static COUNTERS: RefCell<BTreeMap<String, Option<u32>>> = const { RefCell::new(BTreeMap::new()) };
+}
 
 /// The proxy that this module runs in.
 #[derive(Clone, Copy, Debug, Default)]
@@ -48,6 +58,26 @@ impl Host for Proxy {
         let _ = hostcalls::set_property(name, value);
     }
 
+    fn verify_signature(&self, public_key: &[u8], message: &[u8], signature: &[u8]) -> Option<bool> {
+        let argument = foreign::signature_argument(public_key, message, signature);
+        let answer = hostcalls::foreign_function(foreign::VERIFY_SIGNATURE, &argument).ok()?;
+        Some(foreign::is_verified(&answer))
+    }
+
+    fn peer_certificate(&self) -> Result<Option<PeerCertificate>, HostError> {
+        let Some(digest) = connection("sha256_peer_certificate_digest")? else { return Ok(None) };
+        Ok(Some(PeerCertificate {
+            digest: foreign::digest(&digest).ok_or(HostError)?,
+            subject: connection("subject_peer_certificate")?.unwrap_or_default(),
+            dns_name: connection("dns_san_peer_certificate")?,
+            uri: connection("uri_san_peer_certificate")?,
+        }))
+    }
+
+    fn count(&mut self, name: &str) {
+        count(name);
+    }
+
     fn now_micros(&self) -> u64 {
         hostcalls::now_nanoseconds() / 1_000
     }
@@ -61,6 +91,27 @@ impl Host for Proxy {
         getrandom::fill(&mut bytes).map_err(|_| HostError)?;
         Ok(bytes)
     }
+}
+
+/// A fact of the connection; `None` where there is none or it is empty.
+fn connection(name: &str) -> Result<Option<String>, HostError> {
+    let value = hostcalls::property(&format!("connection\0{name}"))?;
+    let value = value.map(|value| String::from_utf8(value).map_err(|_| HostError)).transpose()?;
+    Ok(value.filter(|value| !value.is_empty()))
+}
+
+/// Adds one to the counter `airlock.<name>`.
+pub(crate) fn count(name: &str) {
+    let metric = COUNTERS.with_borrow_mut(|counters| match counters.get(name) {
+        Some(known) => *known,
+        None => {
+            let metric = hostcalls::define_counter(&format!("airlock.{name}")).ok();
+            counters.insert(name.to_owned(), metric);
+            metric
+        }
+    });
+    // Counters are a courtesy: a proxy that does not take them still gets its verdicts.
+    let _ = metric.map(hostcalls::increment);
 }
 
 /// 16 random bytes. Where the host's source fails the clock stands in: ids stay distinct within a worker.

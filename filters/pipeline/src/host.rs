@@ -13,7 +13,8 @@ pub enum Side {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HostError;
 
-/// The client's certificate, which the proxy has verified in the TLS handshake.
+/// The certificate that the client has shown in the TLS handshake, of which it holds the key. Whether whoever issued it
+/// is trusted is for the proxy's TLS configuration to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerCertificate {
     /// SHA-256 of its DER form (RFC 8705 section 3.1 compares it).
