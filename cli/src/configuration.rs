@@ -1,6 +1,6 @@
-use std::{cell::RefCell, path::Path, rc::Rc};
+use std::path::Path;
 
-use airlock::{Root, plan};
+use airlock::{Kept, Root, plan};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -94,6 +94,5 @@ pub fn part(file: &Path, root: Root) -> Result<Value, Failure> {
 
 fn check(root: Root, document: &Value) -> Result<(), (String, String)> {
     let bytes = document.to_string().into_bytes();
-    let queue = Rc::new(RefCell::default());
-    plan(root, &bytes, &queue).map(|_| ()).map_err(|error| (error.path, error.message))
+    plan(root, &bytes, &Kept::default()).map(|_| ()).map_err(|error| (error.path, error.message))
 }

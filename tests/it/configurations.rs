@@ -7,12 +7,11 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    rc::Rc,
     thread,
     time::{Duration, Instant},
 };
 
-use airlock::{Root, plan};
+use airlock::{Kept, Root, plan};
 use airlock_policy::Policy;
 use serde_json::{Value, json};
 
@@ -71,7 +70,7 @@ fn configured(filter: &Value) -> (&str, &Value) {
 fn accepted(id: &str, configuration: &Value) -> Result<(), String> {
     let root = Root::of(id).ok_or_else(|| format!("unknown root id `{id}`"))?;
     let bytes = serde_json::to_vec(configuration).unwrap();
-    plan(root, &bytes, &Rc::default()).map(drop).map_err(|error| error.to_string())
+    plan(root, &bytes, &Kept::default()).map(drop).map_err(|error| error.to_string())
 }
 
 fn policy_digest(policy: &Value) -> String {

@@ -9,7 +9,7 @@ use std::{
 use crate::{
     command::{Place, executable},
     golden,
-    tokens::{now, verifier},
+    tokens::judge,
 };
 
 #[test]
@@ -19,10 +19,9 @@ fn processes_that_make_a_key_at_once_agree_on_it() {
         .map(|_| place.command(&["dev", "token", "--state", "s"]).stdout(Stdio::piped()).spawn().unwrap())
         .collect();
     let tokens: Vec<_> = started.into_iter().map(|process| process.wait_with_output().unwrap()).collect();
-    let verifier = verifier(&place, "s");
     for token in tokens {
         assert!(token.status.success());
-        verifier.verify(token.stdout.trim_ascii_end(), now()).unwrap();
+        judge(&place, "s", token.stdout.trim_ascii_end()).unwrap();
     }
     assert_eq!(place.names("s"), ["development-issuer.key"], "no temporary file is left");
 }

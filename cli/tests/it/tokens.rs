@@ -6,36 +6,31 @@ use airlock_cli::{
     arguments::StateDirectory,
     state::{DEVELOPMENT_AUDIENCE, DEVELOPMENT_ISSUER, State},
 };
-use airlock_jose::{Algorithm, Claims, KeySet, TokenError, TrustedIssuer, Verifier};
+use airlock_jose::{Algorithm, Claims, InProcess, KeySet, TokenError, TrustedIssuer, Verifier};
 use serde_json::Value;
 
 use crate::command::Place;
 
-/// The verifier that `airlock up` would have over this state directory.
-pub(crate) fn verifier(place: &Place, state: &str) -> Verifier {
+/// What `airlock up` over this state directory would say of a token.
+pub(crate) fn judge(place: &Place, state: &str, token: &[u8]) -> Result<Claims, TokenError> {
     let state = State::open(&StateDirectory { directory: Some(place.path(state)) }).unwrap();
     let identity = state.development_identity().unwrap();
     let issuer = &identity["issuers"][0];
     assert_eq!(issuer["algorithms"], serde_json::json!(["EdDSA"]));
     let audiences = vec![issuer["audiences"][0].as_str().unwrap().to_owned()];
     let keys = KeySet::parse(&issuer["jwks"]).unwrap();
-    Verifier::new(vec![TrustedIssuer::new(
-        issuer["issuer"].as_str().unwrap().to_owned(),
-        audiences,
-        vec![Algorithm::EdDSA],
-        keys,
-    )])
-    .unwrap()
+    let trusted = TrustedIssuer::new(issuer["issuer"].as_str().unwrap(), audiences, vec![Algorithm::EdDSA]);
+    Verifier::new(vec![trusted]).unwrap().read(token)?.verify(&keys, &InProcess, now())
 }
 
-pub(crate) fn now() -> u64 {
+fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
 fn claims(place: &Place, arguments: &[&str]) -> Claims {
     let ended = place.run(&[&["dev", "token", "--state", "s"], arguments].concat());
     assert_eq!((ended.exit, ended.errors.as_str()), (0, ""));
-    verifier(place, "s").verify(ended.output.trim_end().as_bytes(), now()).unwrap()
+    judge(place, "s", ended.output.trim_end().as_bytes()).unwrap()
 }
 
 #[test]
@@ -75,7 +70,7 @@ fn without_options_a_token_has_no_scope_and_lasts_an_hour() {
 fn a_token_of_another_state_directory_is_refused() {
     let place = Place::new();
     let token = place.run(&["dev", "token", "--state", "other"]).output;
-    let refused = verifier(&place, "s").verify(token.trim_end().as_bytes(), now());
+    let refused = judge(&place, "s", token.trim_end().as_bytes());
     assert_eq!(refused, Err(TokenError::KeyUnknown));
 }
 
@@ -84,7 +79,7 @@ fn programs_get_the_same_token_facts() {
     let place = Place::new();
     let ended = place.run(&["dev", "token", "--state", "s", "--scope", "a", "--format", "json"]);
     let told: Value = serde_json::from_str(&ended.output).unwrap();
-    let said = verifier(&place, "s").verify(told["token"].as_str().unwrap().as_bytes(), now()).unwrap();
+    let said = judge(&place, "s", told["token"].as_str().unwrap().as_bytes()).unwrap();
     assert_eq!(told["subject"], said.subject);
     assert_eq!(told["scopes"], serde_json::json!(said.scopes));
     assert_eq!(told["expires_at"], said.expires_at);

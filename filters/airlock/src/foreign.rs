@@ -69,7 +69,9 @@ mod tests {
     #[test]
     fn nothing_but_success_is_success() {
         assert!(is_verified(b"\x08\x01"));
-        for other in [b"".as_slice(), b"\x08\x00", b"\x08\x02", b"\x08\x01\x12\x00", b"\x08\x81\x00", b"\x01", b"\x08"] {
+        for other in
+            [b"".as_slice(), b"\x08\x00", b"\x08\x02", b"\x08\x01\x12\x00", b"\x08\x81\x00", b"\x01", b"\x08"]
+        {
             assert!(!is_verified(other), "{other:?}");
         }
     }
@@ -79,7 +81,9 @@ mod tests {
         let mut expected = [0xab; 32];
         expected[0] = 0x0f;
         assert_eq!(digest(&format!("0f{}", "aB".repeat(31))), Some(expected));
-        for other in [String::new(), "0f".repeat(31), "0f".repeat(33), "0g".repeat(32), "0".repeat(63), "é".repeat(32)] {
+        for other in
+            [String::new(), "0f".repeat(31), "0f".repeat(33), "0g".repeat(32), "0".repeat(63), "é".repeat(32)]
+        {
             assert_eq!(digest(&other), None, "{other}");
         }
     }

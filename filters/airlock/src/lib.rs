@@ -20,7 +20,7 @@ mod root;
 #[cfg(target_arch = "wasm32")]
 mod stream;
 
-pub use plan::{ConfigurationError, Delivery, Plan, Root, plan};
+pub use plan::{ConfigurationError, Delivery, Kept, Plan, Root, plan};
 pub use shared::{Joined, Link, OutOfSight, Slots};
 
 #[cfg(target_arch = "wasm32")]

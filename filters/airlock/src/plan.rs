@@ -5,7 +5,7 @@ use airlock_pii_redactor::PiiRedactor;
 use airlock_pipeline::{Limits, Options, Stage};
 use airlock_policy::Policy;
 use airlock_receipt_emitter::{IntentConfiguration, Queue, ReceiptEmitter, ReceiptIntent};
-use airlock_token_validator::TokenValidator;
+use airlock_token_validator::{Memory, TokenValidator};
 use airlock_tool_policy::ToolPolicy;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
@@ -109,28 +109,33 @@ impl Default for ProxySection {
     }
 }
 
-/// Turns a root's configuration, a JSON object, into what the filter does. `queue` holds the records of this worker.
+/// What a worker keeps while configurations come and go.
+#[derive(Clone, Debug, Default)]
+pub struct Kept {
+    /// Records on their way to the signer.
+    pub queue: Rc<RefCell<Queue>>,
+    /// Verified tokens and fetched keys.
+    pub memory: Memory,
+}
+
+/// Turns a root's configuration, a JSON object, into what the filter does in this worker.
 ///
 /// # Errors
 /// [`ConfigurationError`] with the path of what is wrong; the proxy then keeps the configuration that it has.
-pub fn plan(
-    root: Root,
-    configuration: &[u8],
-    queue: &Rc<RefCell<Queue>>,
-) -> Result<Plan, ConfigurationError> {
+pub fn plan(root: Root, configuration: &[u8], kept: &Kept) -> Result<Plan, ConfigurationError> {
     let mut document = object(configuration)?;
     let proxy: ProxySection = match document.remove("proxy") {
         Some(section) => read("proxy", section)?,
         None => ProxySection::default(),
     };
-    let mut builder = Builder { queue, delivery: None };
+    let mut builder = Builder { kept, delivery: None };
     let stages = match root {
         Root::Airlock => builder.whole_chain(document)?,
         _ => vec![builder.stage(root, "", Value::Object(document))?],
     };
     // Not before all of it is accepted: what is refused changes nothing.
     if let Some(delivery) = &builder.delivery {
-        queue.borrow_mut().configure(delivery.queue);
+        kept.queue.borrow_mut().configure(delivery.queue);
     }
     Ok(Plan {
         stages: stages.into(),
@@ -141,7 +146,7 @@ pub fn plan(
 }
 
 struct Builder<'a> {
-    queue: &'a Rc<RefCell<Queue>>,
+    kept: &'a Kept,
     delivery: Option<Delivery>,
 }
 
@@ -182,13 +187,15 @@ impl Builder<'_> {
     ) -> Result<Box<dyn Stage>, ConfigurationError> {
         Ok(match root {
             Root::ReceiptEmitter => {
-                let (stage, delivery) = ReceiptEmitter::new(read(path, section)?, Rc::clone(self.queue))
-                    .map_err(|message| wrong(path, message))?;
+                let (stage, delivery) =
+                    ReceiptEmitter::new(read(path, section)?, Rc::clone(&self.kept.queue))
+                        .map_err(|message| wrong(path, message))?;
                 self.delivery = Some(delivery);
                 Box::new(stage)
             }
             Root::TokenValidator => {
-                Box::new(TokenValidator::new(read(path, section)?).map_err(|message| wrong(path, message))?)
+                let stage = TokenValidator::new(read(path, section)?, &self.kept.memory);
+                Box::new(stage.map_err(|message| wrong(path, message))?)
             }
             Root::McpParser => Box::new(McpParser::new(read(path, section)?)),
             Root::ToolPolicy => Box::new(ToolPolicy::new(Policy::from_value(section).map_err(|error| {
@@ -266,7 +273,7 @@ mod tests {
     }
 
     fn planned(root: Root, document: &Value) -> Result<Plan, ConfigurationError> {
-        plan(root, document.to_string().as_bytes(), &Rc::default())
+        plan(root, document.to_string().as_bytes(), &Kept::default())
     }
 
     /// The document with the value at `pointer` set.
@@ -367,21 +374,22 @@ mod tests {
             (b"{} x", "trailing characters"),
         ];
         for (configuration, problem) in cases {
-            let error = plan(Root::Airlock, configuration, &Rc::default()).err().unwrap();
+            let error = plan(Root::Airlock, configuration, &Kept::default()).err().unwrap();
             assert!(error.path.is_empty() && error.message.contains(problem), "{error}");
         }
     }
 
     #[test]
     fn a_refused_configuration_changes_nothing() {
-        let queue = Rc::<RefCell<Queue>>::default();
+        let kept = Kept::default();
+        let queue = Rc::clone(&kept.queue);
         queue.borrow_mut().push(b"{}".to_vec(), true);
         let small = with("/receipts/queue", serde_json::json!({"records": 1}));
         let mut refused = small.clone();
         refused["policy"] = json!({});
-        assert!(plan(Root::Airlock, refused.to_string().as_bytes(), &queue).is_err());
+        assert!(plan(Root::Airlock, refused.to_string().as_bytes(), &kept).is_err());
         assert!(!queue.borrow().is_full());
-        let accepted = plan(Root::Airlock, small.to_string().as_bytes(), &queue).unwrap();
+        let accepted = plan(Root::Airlock, small.to_string().as_bytes(), &kept).unwrap();
         assert!(queue.borrow().is_full());
         let limits = QueueLimits { records: 1, ..QueueLimits::default() };
         assert_eq!(accepted.delivery.unwrap().queue, limits);

@@ -1,6 +1,7 @@
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use airlock_receipt_emitter::{Change, Delivery, Queue};
+use airlock_token_validator::Memory;
 use proxy_wasm::{
     traits::{Context, HttpContext, RootContext},
     types::ContextType,
@@ -9,7 +10,7 @@ use serde::Deserialize;
 
 use crate::{
     hostcalls::{self, Buffer, Level, Map},
-    plan::{Plan, Root, plan},
+    plan::{Kept, Plan, Root, plan},
     proxy,
     shared::Slots,
     stream::Stream,
@@ -25,6 +26,9 @@ thread_local! {
 
     /// Records of this worker on their way to the signer.
     static QUEUE: Rc<RefCell<Queue>> = Rc::default();
+
+    /// Tokens and keys that this worker knows.
+    static MEMORY: Memory = Memory::default();
 }
 
 /// One filter of this module with one configuration.
@@ -44,9 +48,8 @@ impl Filter {
             size => hostcalls::buffer(Buffer::PluginConfiguration, size)
                 .map_err(|_| format!("{id}: the proxy does not hand over the configuration"))?,
         };
-        let plan = QUEUE
-            .with(|queue| plan(root, &configuration, queue))
-            .map_err(|error| format!("{id}: {error}"))?;
+        let kept = Kept { queue: QUEUE.with(Rc::clone), memory: MEMORY.with(Memory::clone) };
+        let plan = plan(root, &configuration, &kept).map_err(|error| format!("{id}: {error}"))?;
         if let Some(delivery) = &plan.delivery {
             hostcalls::set_tick_period(delivery.interval_ms)
                 .map_err(|_| format!("{id}: the proxy gives no clock ticks"))?;

@@ -31,6 +31,10 @@ pub struct Exchange {
     /// The session that the client named, for the filter that unsealed its id. It opens the session, so that it stays
     /// here and never becomes a fact.
     pub session: Option<Session>,
+    /// What a stage that waits wants to know when it is asked again.
+    pub wait: Option<Wait>,
+    /// A nonce that the client should use in its next proof of possession.
+    pub next_nonce: Option<String>,
     body: Body,
     answer: Option<Message>,
 }
@@ -55,6 +59,17 @@ impl std::fmt::Debug for Session {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("Session")
     }
+}
+
+/// A request's place among those that wait.
+#[derive(Clone, Debug)]
+pub struct Wait {
+    /// Since when it waits, milliseconds since the Unix epoch.
+    pub since_ms: u64,
+    /// What has to be over before it is asked again, in a count of the stage's own.
+    pub after: Option<u64>,
+    /// Counted by whoever bounds how many wait.
+    pub place: Rc<()>,
 }
 
 /// What stages tell one another about an exchange: small, owned, free of payloads and credentials.

@@ -25,7 +25,7 @@ mod tests;
 pub use call::{CallAnswer, OutgoingCall, Upkeep};
 pub use chain::{Chain, Directive, Limits, Options};
 pub use denial::{Denial, Reply, rpc};
-pub use exchange::{Caller, Evidence, Exchange, Facts, Part, Refusal, Scheme, Session, Verdict};
+pub use exchange::{Caller, Evidence, Exchange, Facts, Part, Refusal, Scheme, Session, Verdict, Wait};
 pub use headers::{Headers, Repeated};
 pub use host::{Host, HostError, NEW, PeerCertificate, Side, publish};
 pub use stage::{Mode, Next, Stage};

@@ -61,7 +61,7 @@ fn who(caller: &Caller) -> Who {
         client: claims.client.as_deref().map(Name::clamped),
         token_id: claims.token_id.as_deref().map(Name::clamped),
         token_scope: claims.scopes.iter().map(|scope| ScopeToken::clamped(scope)).collect(),
-        dpop_jkt: None,
+        dpop_jkt: claims.confirmation.key_thumbprint.as_deref().map(Name::clamped),
         anonymous: false,
     }
 }

@@ -1,125 +1,142 @@
-//! Who calls: verifies the access token of a request (RFC 6750, RFC 9068) before anything of its body is read, and
-//! takes it out of what leaves for the server.
+//! Who calls: verifies the access token of a request (RFC 6750, RFC 9068) and that its sender has what it is bound to
+//! (RFC 9449, RFC 8705), before anything of its body is read, and takes it out of what leaves for the server. Tells
+//! clients where to get a token (RFC 9728).
+//!
+//! The order of checks is that of their cost, except that nothing is said about a token's caller before the sender has
+//! shown that the token is theirs.
 
+mod admission;
+mod cache;
+mod certificate;
+mod challenge;
+mod configuration;
+mod credentials;
+mod keys;
+mod memory;
+mod nonce;
+mod possession;
+mod refusal;
+mod replay;
+mod resources;
+mod secret;
 #[cfg(test)]
 mod tests;
+mod tokens;
+#[cfg(test)]
+mod workers;
 
-use airlock_jose::{Algorithm, Claims, KeySet, TrustedIssuer, Verifier};
-use airlock_pipeline::{Caller, Denial, Exchange, Host, Mode, Next, Side, Stage, publish, rpc};
-use serde::Deserialize;
-use serde_json::Value;
+use std::rc::Rc;
 
-/// Configuration of the stage.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Configuration {
-    /// Whether a call without a credible token is refused, or only recorded.
-    #[serde(default)]
-    pub mode: Mode,
-    /// Who may issue tokens; at least one.
-    pub issuers: Vec<Issuer>,
-    /// Whether the client's token goes on to the server. MCP forbids it unless the server is its audience too.
-    #[serde(default)]
-    pub forward_token: bool,
-    /// URL of the protected-resource metadata (RFC 9728) that challenges point to.
-    #[serde(default)]
-    pub resource_metadata: Option<String>,
-}
+use airlock_jose::token_digest;
+use airlock_pipeline::{
+    CallAnswer, Caller, Denial, Exchange, Host, Mode, Next, Side, Stage, Upkeep, publish, rpc,
+};
 
-/// One issuer that is trusted.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Issuer {
-    /// Value of `iss`, compared exactly.
-    pub issuer: String,
-    /// Values of `aud` of which a token must name one, compared exactly.
-    pub audiences: Vec<String>,
-    /// Signature algorithms that this issuer uses.
-    pub algorithms: Vec<Algorithm>,
-    /// The issuer's public keys (RFC 7517).
-    pub jwks: Value,
-    /// How far the issuer's clock may be off, seconds.
-    #[serde(default = "default_clock_skew_seconds")]
-    pub clock_skew_seconds: u64,
-}
+use crate::{
+    cache::Verified,
+    certificate::Rules,
+    challenge::Challenges,
+    credentials::Credentials,
+    possession::{Possession, Shown},
+    refusal::Refusals,
+    resources::{Resource, Resources, Target},
+    tokens::{Known, Tokens},
+};
 
-fn default_clock_skew_seconds() -> u64 {
-    30
-}
+pub use configuration::{
+    CacheConfiguration, Configuration, Denied, DpopConfiguration, IssuerConfiguration, Requirement,
+    ResourceConfiguration,
+};
+pub use memory::Memory;
 
 /// The stage.
+#[derive(Debug)]
 pub struct TokenValidator {
-    verifier: Verifier,
+    resources: Resources,
+    tokens: Tokens,
+    possession: Possession,
+    certificates: Option<Rules>,
+    challenges: Challenges,
     mode: Mode,
     forward_token: bool,
-    resource_metadata: Option<String>,
 }
 
 impl TokenValidator {
-    /// Checks the configuration and prepares the keys.
+    /// Checks the configuration and prepares the keys. What is known of tokens and keys already is in `memory`.
     ///
     /// # Errors
     /// A sentence that names the issuer or key at fault and the remedy.
-    pub fn new(configuration: Configuration) -> Result<Self, String> {
-        let mut issuers = Vec::with_capacity(configuration.issuers.len());
-        for (index, issuer) in configuration.issuers.into_iter().enumerate() {
-            let keys =
-                KeySet::parse(&issuer.jwks).map_err(|error| format!("issuers[{index}].jwks: {error}"))?;
-            issuers.push(TrustedIssuer {
-                clock_skew_seconds: issuer.clock_skew_seconds,
-                ..TrustedIssuer::new(issuer.issuer, issuer.audiences, issuer.algorithms, keys)
-            });
-        }
-        let quoted =
-            |url: &String| url.bytes().any(|byte| !byte.is_ascii_graphic() || matches!(byte, b'"' | b'\\'));
-        if configuration.resource_metadata.as_ref().is_some_and(quoted) {
-            return Err("resource_metadata: must be a URL without spaces and quotes".to_owned());
-        }
+    pub fn new(configuration: Configuration, memory: &Memory) -> Result<Self, String> {
+        let possession = Possession::new(configuration.dpop).map_err(|problem| format!("dpop.{problem}"))?;
+        let issuers: Vec<String> = configuration.issuers.iter().map(|issuer| issuer.issuer.clone()).collect();
+        let algorithms = possession.algorithms();
+        let resources = Resources::new(configuration.resources, &issuers, algorithms)?;
+        let bearer = configuration.issuers.iter().any(|issuer| !matches!(issuer.dpop, Requirement::Required));
+        let challenges = Challenges::new(bearer, algorithms);
+        let Configuration { issuers, cache, native_signatures, .. } = configuration;
+        let tokens = Tokens::new(issuers, &resources, cache, native_signatures, memory)?;
         Ok(Self {
-            verifier: Verifier::new(issuers).map_err(|error| error.to_string())?,
+            resources,
+            tokens,
+            possession,
+            certificates: configuration.client_certificates,
+            challenges,
             mode: configuration.mode,
             forward_token: configuration.forward_token,
-            resource_metadata: configuration.resource_metadata,
         })
     }
 
-    fn authenticate(&self, exchange: &Exchange, now_seconds: u64) -> Result<Claims, Denial> {
-        let header = exchange.request_headers.one("authorization").map_err(|_| {
-            self.refused("token_repeated", "the header `authorization` may be sent only once")
-        })?;
-        let Some(header) = header else {
-            let message = "this gateway needs an access token: `authorization: Bearer …`";
-            return Err(self.unauthenticated("token_missing", message, Vec::new()));
+    /// Finds out who calls.
+    fn authenticate(
+        &self,
+        resource: Option<&Resource>,
+        exchange: &mut Exchange,
+        host: &mut dyn Host,
+    ) -> Result<Outcome, Denial> {
+        let refusals = Refusals { challenges: &self.challenges, resource };
+        if let Some(rules) = &self.certificates {
+            let certificate = host.peer_certificate()?;
+            rules.judge(certificate.as_ref()).map_err(|error| refusals.of_certificate(error))?;
+        }
+        let headers = exchange.request_headers.clone();
+        let credentials = Credentials::read(&headers).map_err(|error| refusals.of_credentials(error))?;
+        let scheme = credentials.scheme;
+        let digest = token_digest(credentials.token);
+        let known = self.tokens.known(&digest, credentials.token, resource, &mut exchange.wait, host);
+        let (verified, issuer) = match known.map_err(|error| refusals.of_token(scheme, error))? {
+            Known::Good(verified, issuer) => (verified, issuer),
+            Known::Pending => return Ok(Outcome::Pending),
         };
-        let Some(token) = bearer(header) else {
-            let message = "the `authorization` header must use the Bearer scheme";
-            return Err(self.unauthenticated("token_scheme", message, Vec::new()));
+        let shown = Shown {
+            credentials,
+            token_digest: &digest,
+            method: &exchange.facts.http_method,
+            uri: resource.and_then(|resource| resource.target_uri(&exchange.facts.path)),
         };
-        self.verifier
-            .verify(token, now_seconds)
-            .map_err(|error| self.refused(error.reason(), &error.to_string()))
+        let native = self.tokens.native_signatures;
+        let judged = self.possession.judge(&shown, &verified, issuer, host, native);
+        let next_nonce = judged.map_err(|error| refusals.of_possession(scheme, error))?;
+        issuer.admission.judge(&verified.claims).map_err(|refused| refusals.of_admission(scheme, refused))?;
+        exchange.next_nonce = next_nonce;
+        exchange.facts.scheme = Some(scheme);
+        Ok(Outcome::Known(verified))
     }
 
-    /// A token was sent and is none.
-    fn refused(&self, reason: &'static str, problem: &str) -> Denial {
-        let parameters = vec![
-            "error=\"invalid_token\"".to_owned(),
-            format!("error_description=\"{}\"", problem.replace(['"', '\\'], "'")),
-        ];
-        self.unauthenticated(reason, problem, parameters)
-    }
-
-    /// A 401 with its challenge (RFC 6750 section 3). Its `parameters` say nothing of an error when no bearer token was
-    /// sent (section 3.1).
-    fn unauthenticated(&self, reason: &'static str, message: &str, mut parameters: Vec<String>) -> Denial {
-        if let Some(url) = &self.resource_metadata {
-            parameters.push(format!("resource_metadata=\"{url}\""));
+    /// Passes on who calls, and takes away what only the gateway may see.
+    fn admit(&self, verified: &Verified, exchange: &mut Exchange, host: &mut dyn Host) -> Result<(), Denial> {
+        let claims = &verified.claims;
+        publish(host, "subject", &claims.subject);
+        if let Some(client) = &claims.client {
+            publish(host, "client", client);
         }
-        let challenge = format!("Bearer {}", parameters.join(", "));
-        Denial {
-            headers: vec![("www-authenticate", challenge.trim_end().to_owned())],
-            ..Denial::new(401, rpc::UNAUTHENTICATED, reason, message)
+        exchange.facts.caller = Caller::Known(Rc::clone(claims));
+        if !self.forward_token && self.mode == Mode::Enforce {
+            host.remove_header(Side::Request, "authorization")?;
+            if exchange.request_headers.contains("dpop") {
+                host.remove_header(Side::Request, "dpop")?;
+            }
         }
+        Ok(())
     }
 }
 
@@ -130,21 +147,48 @@ impl Stage for TokenValidator {
 
     fn request_headers(&self, exchange: &mut Exchange, host: &mut dyn Host) -> Result<Next, Denial> {
         exchange.facts.caller = Caller::Anonymous;
-        let claims = self.authenticate(exchange, host.now_micros() / 1_000_000)?;
-        publish(host, "subject", &claims.subject);
-        if let Some(client) = &claims.client {
-            publish(host, "client", client);
+        let resource = match self.resources.target(&exchange.facts.host, &exchange.facts.path) {
+            Target::Resource(resource) => Some(resource),
+            Target::Undescribed => None,
+            Target::Metadata(resource) => {
+                let described = resource.describe(&exchange.facts.http_method);
+                return described.map(Next::Reply).ok_or_else(not_a_page);
+            }
+            Target::Unknown => {
+                let message = "no MCP server is described at this address";
+                return Err(Denial::new(404, rpc::DENIED, "resource_unknown", message));
+            }
+        };
+        exchange.facts.resource_metadata = resource.map(|resource| resource.metadata_url.clone());
+        match self.authenticate(resource, exchange, host)? {
+            Outcome::Known(verified) => self.admit(&verified, exchange, host).map(|()| Next::On),
+            Outcome::Pending => Ok(Next::Wait),
         }
-        exchange.facts.caller = Caller::Known(claims.into());
-        if !self.forward_token && self.mode == Mode::Enforce {
-            host.remove_header(Side::Request, "authorization")?;
+    }
+
+    fn response_headers(&self, exchange: &mut Exchange, host: &mut dyn Host) -> Result<(), Denial> {
+        match exchange.next_nonce.take() {
+            Some(nonce) => Ok(host.set_header(Side::Response, "dpop-nonce", &nonce)?),
+            None => Ok(()),
         }
-        Ok(Next::On)
+    }
+
+    fn upkeep(&self, host: &mut dyn Host) -> Upkeep {
+        self.tokens.upkeep(host)
+    }
+
+    fn answered(&self, call: u32, answer: Option<CallAnswer>, host: &mut dyn Host) -> Upkeep {
+        self.tokens.answered(call, answer.as_ref(), host)
     }
 }
 
-/// The token of `Bearer <token>`; the scheme is compared without regard to case (RFC 9110 section 11.1).
-fn bearer(header: &[u8]) -> Option<&[u8]> {
-    let (scheme, token) = header.split_at_checked("Bearer ".len())?;
-    scheme.eq_ignore_ascii_case(b"Bearer ").then_some(token)
+/// Who calls.
+enum Outcome {
+    Known(Rc<Verified>),
+    Pending,
+}
+
+/// Metadata can only be read.
+fn not_a_page() -> Denial {
+    Denial::new(405, rpc::DENIED, "http_method", "the description of a resource can only be read: use GET")
 }

@@ -8,7 +8,9 @@ mod narrow;
 mod tests;
 
 use airlock_mcp::{Class, Kind, Message, transport};
-use airlock_pipeline::{Denial, Exchange, Host, Mode, Next, Side, Stage, Verdict, publish, rpc};
+use airlock_pipeline::{
+    Denial, Exchange, Facts, Host, Mode, Next, Scheme, Side, Stage, Verdict, publish, rpc,
+};
 use airlock_policy::{Call, Caller, Capabilities, Decision, Effect, Policy, Reason, Target};
 
 /// The stage.
@@ -197,11 +199,30 @@ fn denial(decision: &Decision, exchange: &Exchange, what: &str) -> Denial {
             (if answerable { 200 } else { 403 }, message)
         }
     };
-    let challenge = (decision.reason == Reason::PolicyScope)
-        .then(|| format!("Bearer error=\"insufficient_scope\", scope=\"{}\"", decision.scopes.join(" ")));
+    let needs_scope = decision.reason == Reason::PolicyScope;
     Denial {
         rule: decision.rule.clone(),
-        headers: challenge.map(|challenge| ("www-authenticate", challenge)).into_iter().collect(),
+        headers: needs_scope
+            .then(|| ("www-authenticate", step_up(&decision.scopes, &exchange.facts)))
+            .into_iter()
+            .collect(),
         ..Denial::new(status, rpc::DENIED, decision.reason.code(), message)
     }
+}
+
+/// Which scopes a client has to ask for (MCP Authorization, Scope Challenge Handling). Those that its token has are
+/// among them: there are clients that ask for nothing else than what stands here.
+fn step_up(missing: &[String], facts: &Facts) -> String {
+    let granted = facts.caller.claims().map(|claims| claims.scopes.as_slice()).unwrap_or_default();
+    let wanted: Vec<&str> = granted
+        .iter()
+        .chain(missing.iter().filter(|scope| !granted.contains(scope)))
+        .map(String::as_str)
+        .collect();
+    let scheme = facts.scheme.unwrap_or(Scheme::Bearer).name();
+    let mut challenge = format!("{scheme} error=\"insufficient_scope\", scope=\"{}\"", wanted.join(" "));
+    if let Some(url) = &facts.resource_metadata {
+        challenge.push_str(&format!(", resource_metadata=\"{url}\""));
+    }
+    challenge
 }

@@ -1,0 +1,8 @@
+mod admission;
+mod bearer;
+mod cache;
+mod configuration;
+mod fetched;
+mod fixtures;
+mod possession;
+mod resources;
