@@ -72,7 +72,8 @@ fn push_authority(normal: &mut String, authority: &str, default_port: u16) -> Op
         None => {
             let (host, port) = authority.split_at_checked(authority.find(':').unwrap_or(authority.len()))?;
             let is_host = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-            if host.is_empty() || !host.bytes().all(is_host) {
+            let starts = host.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '_');
+            if !starts || !host.bytes().all(is_host) {
                 return None;
             }
             normal.push_str(&host.to_ascii_lowercase());
@@ -149,4 +150,164 @@ fn hexadecimal(digit: u8) -> Option<u8> {
 
 fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn normal(uri: &str) -> Option<String> {
+        TargetUri::parse(uri).map(|uri| uri.0)
+    }
+
+    #[test]
+    fn scheme_host_and_port_have_one_form() {
+        for (uri, expected) in [
+            ("https://h", "https://h/"),
+            ("HTTPS://EXAMPLE.com", "https://example.com/"),
+            ("https://h:443", "https://h/"),
+            ("https://h:0443/", "https://h/"),
+            ("https://h:", "https://h/"),
+            ("https://h:80/", "https://h:80/"),
+            ("http://h:80/", "http://h/"),
+            ("http://h:443/", "http://h:443/"),
+            ("http://127.0.0.1:8080/mcp", "http://127.0.0.1:8080/mcp"),
+            ("https://a_b-c.example.com./", "https://a_b-c.example.com./"),
+            ("https://[::1]:443/", "https://[::1]/"),
+            ("https://[2001:DB8:0:0::1]:8443/", "https://[2001:db8::1]:8443/"),
+        ] {
+            assert_eq!(normal(uri).as_deref(), Some(expected), "{uri}");
+        }
+    }
+
+    #[test]
+    fn paths_have_one_form() {
+        for (path, expected) in [
+            ("", "/"),
+            ("/", "/"),
+            ("?a=b", "/"),
+            ("#a", "/"),
+            ("/a?b/../c", "/a"),
+            ("/a#b?c", "/a"),
+            ("/a/b", "/a/b"),
+            ("/a/", "/a/"),
+            ("//a//b//", "//a//b//"),
+            ("/A", "/A"),
+            ("/%41%5a%7E%2d%2E%5f%30", "/AZ~-._0"),
+            ("/%2f%3a%e4%00", "/%2F%3A%E4%00"),
+            ("/%252e%252e", "/%252e%252e"),
+            ("/.", "/"),
+            ("/..", "/"),
+            ("/../..", "/"),
+            ("/./a", "/a"),
+            ("/a/.", "/a/"),
+            ("/a/..", "/"),
+            ("/a/b/..", "/a/"),
+            ("/a/b/../../../c", "/c"),
+            ("/a/%2E%2e/b", "/b"),
+            ("/a//../b", "/a/b"),
+            ("/...", "/..."),
+            ("/a;b=c,d:e@f!$&'()*+", "/a;b=c,d:e@f!$&'()*+"),
+        ] {
+            assert_eq!(normal(&format!("https://h{path}")), Some(format!("https://h{expected}")), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_target_is_refused() {
+        for uri in [
+            "",
+            "h",
+            "/mcp",
+            "https:h",
+            "https:///",
+            "https://:443/",
+            "https://?",
+            "ftp://h/",
+            "https ://h/",
+            "https://u@h/",
+            "https://u:p@h/",
+            "https://@h/",
+            "https://h:x/",
+            "https://h:+443/",
+            "https://h:65536/",
+            "https://h:443:443/",
+            "https://h h/",
+            "https://h%2e/",
+            "https://h,i/",
+            "https://./",
+            "https://.h/",
+            "https://[::1/",
+            "https://[::1]x/",
+            "https://[]/",
+            "https://[fe80::1%25eth0]/",
+            "https://[v1.a]/",
+            "https://::1/",
+            "https://h/%",
+            "https://h/%4",
+            "https://h/%4g",
+            "https://h/%+1",
+            "https://h/a b",
+            "https://h/a\tb",
+            "https://h/a\\b",
+            "https://h\\@i/",
+            "https://h/\u{7f}",
+            "https://h/ä",
+            "https://ä/",
+            "https://h/?ä",
+            "https://h/a|b",
+            "https://h/<a>",
+            "https://h/[a]",
+        ] {
+            assert_eq!(normal(uri), None, "{uri:?}");
+        }
+        assert_eq!(normal(&format!("https://h/{}", "a".repeat(limits::TARGET_URI_BYTES))), None);
+    }
+
+    #[test]
+    fn a_joined_path_stays_below_the_other() {
+        for (base, path, expected) in [
+            ("https://h", "/", Some("https://h/")),
+            ("https://h:443/", "/mcp?a=b", Some("https://h/mcp")),
+            ("https://h/", "/a/./%62", Some("https://h/a/b")),
+            ("https://h/gateway", "/mcp", Some("https://h/gateway/mcp")),
+            ("https://h/gateway/", "/mcp", Some("https://h/gateway/mcp")),
+            ("https://h/gateway", "/../../mcp", Some("https://h/gateway/mcp")),
+            ("https://h/gateway", "/%2e%2E/mcp", Some("https://h/gateway/mcp")),
+            ("https://h", "mcp", None),
+            ("https://h", "", None),
+            ("https://h", "?a", None),
+            ("https://h", "*", None),
+            ("https://h", ".i/", None),
+            ("https://h", "/a\\b", None),
+            ("https://h", "/a b", None),
+            ("https://h", "//i/mcp", Some("https://h//i/mcp")),
+        ] {
+            let joined = TargetUri::parse(base).unwrap().join(path);
+            assert_eq!(joined.as_ref().map(TargetUri::as_str), expected, "{base} {path}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn the_normal_form_is_its_own(
+            uri in "(?i:https?)://([a-zA-Z0-9.-]{1,6}|\\[::[0-9a-fA-F]{1,4}\\])(:[0-9]{0,5})?(/(\\.|\\.\\.|%2[eEfF]|%25|%[0-9a-fA-F]{2}|[a-z;:@]){0,3}){0,5}([?#].{0,4})?",
+        ) {
+            if let Some(normal) = TargetUri::parse(&uri) {
+                prop_assert_eq!(TargetUri::parse(&normal.0), Some(normal.clone()));
+                prop_assert!(!normal.0.contains(['?', '#', ' ']));
+                prop_assert!(!normal.0.contains("/../") && !normal.0.contains("/./"));
+            }
+        }
+
+        #[test]
+        fn joining_is_parsing_of_both_together(path in "(/(\\.|\\.\\.|%2[eE]|%[0-9a-fA-F]{2}|[a-z]){0,3}){1,5}") {
+            let joined = TargetUri::parse("https://h").unwrap().join(&path);
+            prop_assert_eq!(joined, TargetUri::parse(&format!("https://h{path}")));
+        }
+    }
 }

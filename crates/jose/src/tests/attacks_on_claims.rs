@@ -102,21 +102,55 @@ fn times_are_whole_seconds_or_refused() {
 }
 
 #[test]
-fn a_bound_token_is_no_bearer_token() {
+fn what_a_token_is_bound_to_is_returned() {
+    const KEY: &str = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
+    const CERTIFICATE: &str = "A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0";
+    for (confirmation, key, certificate) in [
+        (json!({"jkt": KEY}), Some(KEY), None),
+        (json!({"x5t#S256": CERTIFICATE}), None, Some(CERTIFICATE)),
+        (json!({"jkt": KEY, "x5t#S256": CERTIFICATE}), Some(KEY), Some(CERTIFICATE)),
+    ] {
+        let claims = verify(token_with(json!({}), json!({"cnf": confirmation}))).unwrap();
+        assert_eq!(claims.confirmation.key_thumbprint.as_deref(), key);
+        assert_eq!(claims.confirmation.certificate_thumbprint.as_deref(), certificate);
+        assert!(!claims.confirmation.is_empty());
+    }
+    assert!(verify(token_with(json!({}), json!({}))).unwrap().confirmation.is_empty());
+}
+
+#[test]
+fn a_binding_that_is_not_understood_is_refused() {
+    let digest = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
     for confirmation in [
-        json!({"jkt": "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"}),
-        json!({"x5t#S256": "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2"}),
         json!({"unknown": 1}),
+        json!({"jkt": digest, "unknown": 1}),
+        json!({"jkt": digest, "jwk": Signer::EdDsa.jwk()}),
+        json!({"kid": "ed-1"}),
+        json!({"JKT": digest}),
+        json!({"x5t": digest}),
+        json!({"jkt": ""}),
+        json!({"jkt": 1}),
+        json!({"jkt": [digest]}),
+        json!({"jkt": format!("{digest}=")}),
+        json!({"jkt": format!("{digest}A")}),
+        json!({"jkt": "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4l"}),
+        json!({"jkt": "AAAA"}),
+        json!({"x5t#S256": "03806d2f626650c840b2f263e6d2b29fae12ab39ae5db32b25ad27efad72e6fd"}),
+        json!({"x5t#S256": {"x": digest}}),
         json!({}),
+        json!([]),
+        json!([digest]),
         json!(false),
         json!(""),
     ] {
         assert_refused(json!({"cnf": confirmation}), TokenError::Bound);
     }
     let claims = claims().to_string();
-    let null = format!("{{\"cnf\":null,{}", claims.strip_prefix('{').unwrap());
-    let token = Signer::EdDsa.token(Signer::EdDsa.header().to_string(), null);
-    assert_eq!(verify(token), Err(TokenError::Bound));
+    for value in ["null", r#"{"jkt":null}"#] {
+        let null = format!("{{\"cnf\":{value},{}", claims.strip_prefix('{').unwrap());
+        let token = Signer::EdDsa.token(Signer::EdDsa.header().to_string(), null);
+        assert_eq!(verify(token), Err(TokenError::Bound));
+    }
 }
 
 #[test]

@@ -202,7 +202,7 @@ fn a_signature_over_something_else_is_refused() {
         let other_claims = with(claims(), json!({"sub": "admin"})).to_string();
         let other_input = signing_input(signer.header().to_string(), other_claims);
         assert_refused(&other_input, &signature, "other claims");
-        let other_header = with(signer.header(), json!({"typ": "JWT"})).to_string();
+        let other_header = with(signer.header(), json!({"typ": "application/at+jwt"})).to_string();
         assert_refused(&signing_input(other_header, claims().to_string()), &signature, "other header");
         assert_refused(&input, signer.sign(claims().to_string().as_bytes()), "the payload alone");
         assert_refused(&input, signer.sign(token.as_bytes()), "the whole token");

@@ -1,8 +1,8 @@
 use super::fixtures::*;
-use crate::{Algorithm, ConfigurationError, IssuerProblem, KeySet, TrustedIssuer, Verifier, limits};
+use crate::{ConfigurationError, IssuerProblem, TrustedIssuer, Verifier, limits};
 
 fn configured(change: impl FnOnce(&mut TrustedIssuer)) -> Result<(), ConfigurationError> {
-    let mut trusted = issuer(ISSUER, &SIGNERS);
+    let mut trusted = issuer(ISSUER);
     change(&mut trusted);
     Verifier::new(vec![trusted]).map(drop)
 }
@@ -30,28 +30,57 @@ fn an_issuer_must_be_a_name_without_white_space() {
 }
 
 #[test]
-fn there_must_be_an_audience() {
-    for audiences in [vec![], vec![String::new()], vec![AUDIENCE.into(), String::new()], vec!["a".into(); 33]]
-    {
+fn audiences_must_be_text_and_bounded() {
+    for audiences in [vec![String::new()], vec![AUDIENCE.into(), String::new()], vec!["a".into(); 33]] {
         assert_refused(IssuerProblem::Audiences, |trusted| trusted.audiences = audiences);
     }
 }
 
 #[test]
-fn there_must_be_an_algorithm_and_a_key_for_it() {
+fn there_must_be_an_algorithm() {
     assert_refused(IssuerProblem::NoAlgorithm, |trusted| trusted.algorithms.clear());
-    assert_refused(IssuerProblem::NoKey, |trusted| {
-        trusted.keys = KeySet::parse(&serde_json::json!({"keys": []})).unwrap();
-    });
-    assert_refused(IssuerProblem::NoKey, |trusted| {
-        trusted.keys = key_set(&[Signer::Es256]);
-        trusted.algorithms = vec![Algorithm::EdDSA];
+}
+
+#[test]
+fn a_place_for_a_tenant_is_there_once_and_has_tenants() {
+    let tenanted = |issuer: &str, tenants: &[&str]| {
+        let (issuer, tenants) =
+            (issuer.to_owned(), tenants.iter().map(|tenant| (*tenant).to_owned()).collect());
+        move |trusted: &mut TrustedIssuer| (trusted.issuer, trusted.tenants) = (issuer, tenants)
+    };
+    assert_eq!(configured(tenanted("https://login.example.com/{tenant}/v2.0", &["a", "b"])), Ok(()));
+    assert_eq!(configured(tenanted(ISSUER, &["a"])), Ok(()));
+    for (issuer, tenants) in [
+        ("https://login.example.com/{tenant}", &[][..]),
+        ("https://login.example.com/{tenant}/{tenant}", &["a"]),
+        ("https://login.example.com/{tenant}", &[""]),
+        ("https://login.example.com/{tenant}", &["a/b"]),
+        ("https://login.example.com/{tenant}", &["{tenant}"]),
+        (ISSUER, &["a b"]),
+        (ISSUER, &["ä"]),
+        (ISSUER, &["a"; limits::TENANTS + 1]),
+    ] {
+        assert_refused(IssuerProblem::Tenants, tenanted(issuer, tenants));
+    }
+    assert_refused(IssuerProblem::Tenants, |trusted| {
+        trusted.tenants = vec!["a".into()];
+        trusted.claim_names.tenant.clear();
     });
 }
 
 #[test]
+fn claim_names_are_bounded_and_there_is_one_for_the_subject() {
+    assert_refused(IssuerProblem::ClaimNames, |trusted| trusted.claim_names.subject.clear());
+    assert_refused(IssuerProblem::ClaimNames, |trusted| trusted.claim_names.groups.push(String::new()));
+    assert_refused(IssuerProblem::ClaimNames, |trusted| {
+        trusted.claim_names.roles = vec!["a".into(); limits::CLAIM_NAMES + 1];
+    });
+    assert_eq!(configured(|trusted| trusted.claim_names.groups.clear()), Ok(()));
+}
+
+#[test]
 fn the_clock_skew_is_at_most_five_minutes_and_thirty_seconds_by_default() {
-    assert_eq!(issuer(ISSUER, &SIGNERS).clock_skew_seconds, 30);
+    assert_eq!(issuer(ISSUER).clock_skew_seconds, 30);
     assert_eq!(configured(|trusted| trusted.clock_skew_seconds = 300), Ok(()));
     for skew in [301, u64::MAX] {
         assert_refused(IssuerProblem::ClockSkew, |trusted| trusted.clock_skew_seconds = skew);
@@ -68,7 +97,7 @@ fn some_type_must_be_accepted() {
 #[test]
 fn issuers_must_be_there_bounded_and_different() {
     let several = |count: usize| -> Vec<TrustedIssuer> {
-        (0..count).map(|index| issuer(&format!("{ISSUER}/{index}"), &[Signer::EdDsa])).collect()
+        (0..count).map(|index| issuer(&format!("{ISSUER}/{index}"))).collect()
     };
     assert_eq!(Verifier::new(vec![]).map(drop), Err(ConfigurationError::NoIssuer));
     assert!(Verifier::new(several(limits::ISSUERS)).is_ok());
@@ -76,6 +105,13 @@ fn issuers_must_be_there_bounded_and_different() {
         Verifier::new(several(limits::ISSUERS + 1)).map(drop),
         Err(ConfigurationError::TooManyIssuers)
     );
-    let twice = vec![issuer(ISSUER, &[Signer::EdDsa]), issuer(ISSUER, &[Signer::Other])];
+    let twice = vec![issuer(ISSUER), issuer(ISSUER)];
     assert_eq!(Verifier::new(twice).map(drop), Err(ConfigurationError::DuplicateIssuer(ISSUER.into())));
+
+    let mut tenanted = issuer("https://login.example.com/{tenant}/");
+    tenanted.tenants = vec!["a".into(), "b".into()];
+    let b = "https://login.example.com/b/";
+    for issuers in [vec![tenanted.clone(), issuer(b)], vec![issuer(b), tenanted]] {
+        assert_eq!(Verifier::new(issuers).map(drop), Err(ConfigurationError::DuplicateIssuer(b.into())));
+    }
 }

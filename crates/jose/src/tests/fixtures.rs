@@ -7,7 +7,10 @@ use rsa::BoxedUint;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::{Algorithm, Claims, KeySet, TokenError, TrustedIssuer, Verifier, base64url};
+use crate::dpop::{Expected, Proof, ProofError, TargetUri, token_digest};
+use crate::{
+    Algorithm, Claims, InProcess, KeySet, TokenError, TrustedIssuer, Verifier, base64url, thumbprint,
+};
 
 pub(super) const NOW: u64 = 1_800_000_000;
 pub(super) const ISSUER: &str = "https://issuer.example.com";
@@ -153,15 +156,85 @@ pub(super) fn key_set(signers: &[Signer]) -> KeySet {
     KeySet::parse(&json!({"keys": keys})).unwrap()
 }
 
-pub(super) fn issuer(name: &str, signers: &[Signer]) -> TrustedIssuer {
+pub(super) fn issuer(name: &str) -> TrustedIssuer {
     let algorithms = vec![Algorithm::ES256, Algorithm::RS256, Algorithm::EdDSA];
-    TrustedIssuer::new(name, vec![AUDIENCE.to_owned()], algorithms, key_set(signers))
+    TrustedIssuer::new(name, vec![AUDIENCE.to_owned()], algorithms)
 }
 
-pub(super) fn verifier() -> Verifier {
-    Verifier::new(vec![issuer(ISSUER, &SIGNERS), issuer(OTHER_ISSUER, &[Signer::Other])]).unwrap()
+/// A verifier with the keys of its issuers, verifying in process.
+pub(super) struct Gate {
+    verifier: Verifier,
+    keys: Vec<KeySet>,
+}
+
+impl Gate {
+    pub(super) fn new(trusted: Vec<(TrustedIssuer, KeySet)>) -> Self {
+        let (issuers, keys) = trusted.into_iter().unzip();
+        Self { verifier: Verifier::new(issuers).unwrap(), keys }
+    }
+
+    /// One issuer of all the signers, configured like this.
+    pub(super) fn of(change: impl FnOnce(&mut TrustedIssuer)) -> Self {
+        let mut trusted = issuer(ISSUER);
+        change(&mut trusted);
+        Self::new(vec![(trusted, key_set(&SIGNERS))])
+    }
+
+    pub(super) fn verify(&self, token: impl AsRef<[u8]>, now_seconds: u64) -> Result<Claims, TokenError> {
+        let unverified = self.verifier.read(token.as_ref())?;
+        unverified.verify(&self.keys[unverified.issuer()], &InProcess, now_seconds)
+    }
+}
+
+/// Two issuers with keys of their own.
+pub(super) fn gate() -> Gate {
+    Gate::new(vec![(issuer(ISSUER), key_set(&SIGNERS)), (issuer(OTHER_ISSUER), key_set(&[Signer::Other]))])
 }
 
 pub(super) fn verify(token: impl AsRef<[u8]>) -> Result<Claims, TokenError> {
-    verifier().verify(token.as_ref(), NOW)
+    gate().verify(token, NOW)
+}
+
+pub(super) const TOKEN: &str = "an.access.token";
+pub(super) const URI: &str = "https://mcp.example.com/mcp";
+pub(super) const WINDOW_SECONDS: u64 = 300;
+
+/// Claims of a good proof for a POST of [`TOKEN`] to [`URI`], and nothing that is not needed.
+pub(super) fn proof_claims() -> Value {
+    let hash = crate::issue::access_token_hash(TOKEN);
+    json!({"jti": "proof-1", "htm": "POST", "htu": URI, "iat": NOW, "ath": hash})
+}
+
+impl Signer {
+    /// The header of a good proof of this signer.
+    pub(super) fn proof_header(self) -> Value {
+        json!({"typ": "dpop+jwt", "alg": self.algorithm(), "jwk": with(self.jwk(), json!({"kid": null}))})
+    }
+}
+
+/// A proof of the EdDSA key, whose header or claims are changed.
+pub(super) fn proof_with(header_changes: Value, claim_changes: Value) -> String {
+    let header = with(Signer::EdDsa.proof_header(), header_changes).to_string();
+    Signer::EdDsa.token(header, with(proof_claims(), claim_changes).to_string())
+}
+
+/// All three steps, for a token that is bound to the key of this signer.
+pub(super) fn prove_with(signer: Signer, proof: impl AsRef<[u8]>) -> Result<(), ProofError> {
+    let uri = TargetUri::parse(URI).unwrap();
+    let expected = Expected {
+        method: "POST",
+        uri: &uri,
+        token_digest: &token_digest(TOKEN.as_bytes()),
+        thumbprint: &thumbprint(&signer.jwk()).unwrap(),
+        algorithms: &[Algorithm::ES256, Algorithm::RS256, Algorithm::EdDSA],
+        now_seconds: NOW,
+        window_seconds: WINDOW_SECONDS,
+    };
+    let proof = Proof::parse(proof.as_ref())?;
+    proof.check(&expected)?;
+    proof.verify(None, &InProcess).map(drop)
+}
+
+pub(super) fn prove(proof: impl AsRef<[u8]>) -> Result<(), ProofError> {
+    prove_with(Signer::EdDsa, proof)
 }

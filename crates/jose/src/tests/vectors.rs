@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::compact::CompactJws;
-use crate::{PublicKey, TokenError, thumbprint};
+use crate::dpop::{Expected, Proof, ProofError, TargetUri, token_digest};
+use crate::{Algorithm, InProcess, PublicKey, TokenError, thumbprint};
 
 /// RFC 7515 appendix A.2.
 const RFC_7515_A2: &str = "eyJhbGciOiJSUzI1NiJ9.\
@@ -70,4 +71,68 @@ fn published_thumbprints_are_reproduced() {
     ] {
         assert_eq!(thumbprint(&key).as_deref(), Ok(expected));
     }
+}
+
+/// RFC 9449 figure 2: a proof for the token endpoint.
+const RFC_9449_FIGURE_2: &str = "eyJ0eXAiOiJkcG9wK2p3dCIsImFsZyI6IkVTMjU2IiwiandrIjp7Imt0eSI6IkVDIiwie\
+    CI6Imw4dEZyaHgtMzR0VjNoUklDUkRZOXpDa0RscEJoRjQyVVFVZldWQVdCRnMiLCJ5IjoiOVZFNGpmX09rX282NHpiVFRsY3VOSmFqSG10NnY5V\
+    ERWclUwQ2R2R1JEQSIsImNydiI6IlAtMjU2In19.eyJqdGkiOiItQndDM0VTYzZhY2MybFRjIiwiaHRtIjoiUE9TVCIsImh0dSI6Imh0dHBzOi8v\
+    c2VydmVyLmV4YW1wbGUuY29tL3Rva2VuIiwiaWF0IjoxNTYyMjYyNjE2fQ.2-GxA6T8lP4vfrg8v-FdWP0A0zdrj8igiMLvqRMUvwnQg4PtFLbdL\
+    XiOSsX0x7NVY-FNyJK70nfbV37xRZT3Lg";
+
+/// RFC 9449 section 7.1: the proof of the request whose content figure 13 shows.
+const RFC_9449_FIGURE_13: &str = "eyJ0eXAiOiJkcG9wK2p3dCIsImFsZyI6IkVTMjU2IiwiandrIjp7Imt0eSI6IkVDIiwie\
+    CI6Imw4dEZyaHgtMzR0VjNoUklDUkRZOXpDa0RscEJoRjQyVVFVZldWQVdCRnMiLCJ5IjoiOVZFNGpmX09rX282NHpiVFRsY3VOSmFqSG10NnY5V\
+    ERWclUwQ2R2R1JEQSIsImNydiI6IlAtMjU2In19.eyJqdGkiOiJlMWozVl9iS2ljOC1MQUVCIiwiaHRtIjoiR0VUIiwiaHR1IjoiaHR0cHM6Ly9y\
+    ZXNvdXJjZS5leGFtcGxlLm9yZy9wcm90ZWN0ZWRyZXNvdXJjZSIsImlhdCI6MTU2MjI2MjYxOCwiYXRoIjoiZlVIeU8ycjJaM0RaNTNFc05yV0Ji\
+    MHhXWG9hTnk1OUlpS0NBcWtzbVFFbyJ9.2oW9RP35yRqzhrtNP86L-Ey71EOptxRimPPToA1plemAgR6pxHF8y6-yqyVnmcw6Fy1dqd-jfxSYoMxh\
+    AJpLjA";
+
+/// The access token of that request, and the thumbprint that RFC 9449 figure 7 binds to.
+const RFC_9449_TOKEN: &str = "Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU";
+const RFC_9449_THUMBPRINT: &str = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
+
+fn rfc_9449(proof: &str, method: &str, uri: &str, now_seconds: u64) -> Result<(), ProofError> {
+    let expected = Expected {
+        method,
+        uri: &TargetUri::parse(uri).unwrap(),
+        token_digest: &token_digest(RFC_9449_TOKEN.as_bytes()),
+        thumbprint: RFC_9449_THUMBPRINT,
+        algorithms: &[Algorithm::ES256],
+        now_seconds,
+        window_seconds: 300,
+    };
+    let proof = Proof::parse(proof.as_bytes())?;
+    assert!(proof.verify(None, &InProcess)?.is_some());
+    proof.check(&expected)
+}
+
+#[test]
+fn a_published_proof_verifies_for_its_request_token_and_time() {
+    let uri = "https://resource.example.org/protectedresource";
+    for (method, uri, now_seconds, expected) in [
+        ("GET", uri, 1_562_262_618, Ok(())),
+        ("GET", uri, 1_562_262_918, Ok(())),
+        ("GET", uri, 1_562_262_919, Err(ProofError::Stale)),
+        ("GET", uri, 1_562_262_317, Err(ProofError::NotYetValid)),
+        ("POST", uri, 1_562_262_618, Err(ProofError::Method)),
+        ("GET", "https://resource.example.org/", 1_562_262_618, Err(ProofError::Uri)),
+    ] {
+        assert_eq!(rfc_9449(RFC_9449_FIGURE_13, method, uri, now_seconds), expected);
+    }
+    let proof = Proof::parse(RFC_9449_FIGURE_13.as_bytes()).unwrap();
+    assert_eq!(
+        (proof.token_id(), proof.issued_at(), proof.nonce()),
+        ("e1j3V_bKic8-LAEB", 1_562_262_618, None)
+    );
+    assert_eq!(proof.thumbprint(), RFC_9449_THUMBPRINT);
+}
+
+#[test]
+fn a_published_proof_for_a_token_endpoint_verifies_but_is_for_no_access_token() {
+    let (uri, time) = ("https://server.example.com/token", 1_562_262_616);
+    assert_eq!(rfc_9449(RFC_9449_FIGURE_2, "POST", uri, time), Err(ProofError::Claims("ath")));
+    let proof = Proof::parse(RFC_9449_FIGURE_2.as_bytes()).unwrap();
+    assert_eq!((proof.token_id(), proof.issued_at(), proof.nonce()), ("-BwC3ESc6acc2lTc", time, None));
+    assert_eq!(proof.thumbprint(), RFC_9449_THUMBPRINT);
 }
