@@ -8,9 +8,15 @@
 mod foreign;
 mod json;
 mod plan;
+#[cfg(any(target_arch = "wasm32", test))]
+mod rhythm;
 mod shared;
 mod structure;
+#[cfg(any(target_arch = "wasm32", test))]
+mod waiting;
 
+#[cfg(target_arch = "wasm32")]
+mod delivery;
 #[cfg(target_arch = "wasm32")]
 mod hostcalls;
 #[cfg(target_arch = "wasm32")]
@@ -26,6 +32,6 @@ pub use shared::{Joined, Link, OutOfSight, Slots};
 #[cfg(target_arch = "wasm32")]
 mod entry {
     proxy_wasm::main! {{
-        proxy_wasm::set_root_context(|_| Box::<crate::root::Filter>::default());
+        proxy_wasm::set_root_context(|context| Box::new(crate::root::Filter::new(context)));
     }}
 }

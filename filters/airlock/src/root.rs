@@ -1,43 +1,76 @@
-use std::{cell::RefCell, rc::Rc, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, VecDeque},
+    rc::Rc,
+    time::Duration,
+};
 
-use airlock_receipt_emitter::{Change, Delivery, Queue};
+use airlock_pipeline::{CallAnswer, HostError, OutgoingCall, Upkeep};
 use airlock_token_validator::Memory;
 use proxy_wasm::{
     traits::{Context, HttpContext, RootContext},
     types::ContextType,
 };
-use serde::Deserialize;
 
 use crate::{
+    delivery::{self, QUEUE},
     hostcalls::{self, Buffer, Level, Map},
     plan::{Kept, Plan, Root, plan},
-    proxy,
+    proxy::{self, Proxy},
+    rhythm::Rhythm,
     shared::Slots,
-    stream::Stream,
+    stream::{Stream, StreamContext},
+    waiting::Waiting,
 };
 
-/// As much as is read of a signer's answer, bytes.
-const ANSWER_BYTES: usize = 1 << 20;
+/// Calls that a stage makes at most in one upkeep: one whose every call fails must not keep the proxy busy.
+const CALLS: usize = 64;
 
 thread_local! {
     /// Exchanges under way in this VM. A VM is one thread, and statics outlive the root contexts that every change of
     /// a configuration replaces.
     pub(crate) static SLOTS: RefCell<Slots> = RefCell::new(Slots::new(proxy::random()));
 
-    /// Records of this worker on their way to the signer.
-    static QUEUE: Rc<RefCell<Queue>> = Rc::default();
-
     /// Tokens and keys that this worker knows.
     static MEMORY: Memory = Memory::default();
+
+    /// Requests of this VM that wait.
+    pub(crate) static WAITING: RefCell<Waiting<RefCell<Stream>>> = const { RefCell::new(Waiting::new()) };
 }
 
 /// One filter of this module with one configuration.
-#[derive(Default)]
 pub(crate) struct Filter {
-    plan: Option<Plan>,
+    context: u32,
+    configured: Option<Rc<Configured>>,
+    /// Calls of stages that are under way, by the proxy's token.
+    calls: BTreeMap<u32, Call>,
+}
+
+/// What a root and its streams share.
+pub(crate) struct Configured {
+    pub(crate) plan: Plan,
+    rhythm: RefCell<Rhythm>,
+}
+
+/// A call that is under way.
+struct Call {
+    stage: usize,
+    id: u32,
+    answer_bytes: usize,
+}
+
+impl Configured {
+    /// A request has begun to wait: lets the root's clock tick soon. The proxy knows the root from the stream.
+    pub(crate) fn hurry(&self) -> Result<(), HostError> {
+        self.rhythm.borrow_mut().hurried().map_or(Ok(()), hostcalls::set_tick_period)
+    }
 }
 
 impl Filter {
+    pub(crate) fn new(context: u32) -> Self {
+        Self { context, configured: None, calls: BTreeMap::new() }
+    }
+
     fn configure(&mut self, size: usize) -> Result<(), String> {
         let id = hostcalls::property("plugin_root_id").ok().flatten().unwrap_or_default();
         let id = String::from_utf8_lossy(&id).into_owned();
@@ -50,77 +83,119 @@ impl Filter {
         };
         let kept = Kept { queue: QUEUE.with(Rc::clone), memory: MEMORY.with(Memory::clone) };
         let plan = plan(root, &configuration, &kept).map_err(|error| format!("{id}: {error}"))?;
-        if let Some(delivery) = &plan.delivery {
-            hostcalls::set_tick_period(delivery.interval_ms)
-                .map_err(|_| format!("{id}: the proxy gives no clock ticks"))?;
-        }
-        self.plan = Some(plan);
+        let interval = plan.delivery.as_ref().map(|delivery| delivery.interval_ms);
+        let mut rhythm = Rhythm::new(plan.stages.len(), interval, milliseconds());
+        rhythm
+            .hurried()
+            .map_or(Ok(()), hostcalls::set_tick_period)
+            .map_err(|_| format!("{id}: the proxy gives no clock ticks"))?;
+        self.configured = Some(Rc::new(Configured { plan, rhythm: RefCell::new(rhythm) }));
         Ok(())
     }
 
-    fn delivery(&self) -> Option<&Delivery> {
-        self.plan.as_ref()?.delivery.as_ref()
+    fn deliver(&self, now: u64) {
+        if let Some(delivery) = self.configured.as_ref().and_then(|own| own.plan.delivery.as_ref()) {
+            delivery::deliver(self, delivery, now);
+        }
     }
 
-    /// Sends what waits, if it is time.
-    fn deliver(&self) {
-        let Some(delivery) = self.delivery() else { return };
-        let now = milliseconds();
-        let change = QUEUE.with(|queue| {
-            let queue = &mut *queue.borrow_mut();
-            let expired = queue.expire(now);
-            let Some(body) = queue.next_delivery(now) else { return expired };
-            let mut headers = vec![
-                (":method", "POST"),
-                (":path", delivery.path.as_str()),
-                (":authority", delivery.authority.as_str()),
-                ("content-type", "application/json"),
-            ];
-            if let Some(authorization) = &delivery.authorization {
-                headers.push(("authorization", authorization));
+    /// Does what the stage of that index wants; whether waiting requests are to be woken.
+    fn carry_out(&mut self, configured: &Configured, stage: usize, wanted: Upkeep, now: u64) -> bool {
+        let Some(working) = configured.plan.stages.get(stage) else { return false };
+        let Upkeep { calls, mut wake, mut again_ms } = wanted;
+        let (mut calls, mut left) = (VecDeque::from(calls), CALLS);
+        while let Some(call) = calls.pop_front() {
+            let attempt = left > 0;
+            left = left.saturating_sub(1);
+            if attempt && self.send(stage, &call) {
+                continue;
             }
-            let timeout = Duration::from_millis(u64::from(delivery.timeout_ms));
-            match self.dispatch_http_call(&delivery.cluster, headers, Some(&body), vec![], timeout) {
-                Ok(token) => {
-                    queue.sent(token, now);
-                    expired
-                }
-                Err(_) => queue.unsent(now),
+            let next = working.answered(call.id, None, &mut Proxy);
+            wake |= next.wake;
+            again_ms = next.again_ms;
+            if attempt {
+                calls.extend(next.calls);
             }
-        });
-        self.report(change);
+        }
+        configured.rhythm.borrow_mut().again(stage, again_ms, now);
+        wake
     }
 
-    fn report(&self, change: Change) {
-        let waiting = QUEUE.with(|queue| queue.borrow().len());
-        match change {
-            Change::None => {}
-            Change::Lost => hostcalls::log(
-                Level::Warn,
-                &format!(
-                    "airlock: the signer does not take receipts; {waiting} wait, calls that change something are \
-                     refused until it does"
-                ),
-            ),
-            Change::Found => hostcalls::log(Level::Info, "airlock: the signer takes receipts again"),
+    fn send(&mut self, stage: usize, call: &OutgoingCall) -> bool {
+        let mut headers = vec![
+            (":method", call.method),
+            (":path", call.path.as_str()),
+            (":authority", call.authority.as_str()),
+        ];
+        headers.extend(call.headers.iter().map(|(name, value)| (*name, value.as_str())));
+        let timeout = Duration::from_millis(u64::from(call.timeout_ms));
+        let Ok(token) =
+            self.dispatch_http_call(&call.cluster, headers, call.body.as_deref(), vec![], timeout)
+        else {
+            return false;
+        };
+        self.calls.insert(token, Call { stage, id: call.id, answer_bytes: call.answer_bytes });
+        true
+    }
+
+    /// Wakes who waits and sets the clock; the end of every callback of this root.
+    fn rest(&self, configured: &Configured, wake: bool, now: u64) {
+        self.ask_again(wake, now);
+        let waiting = WAITING.with_borrow(|waiting| !waiting.is_empty());
+        let period = configured.rhythm.borrow_mut().adjusted(waiting, now);
+        // A proxy that does not take another period keeps the one that it has.
+        let _ = period.map(hostcalls::set_tick_period);
+    }
+
+    /// Asks requests again that wait: all of them, or as many as patience allows.
+    fn ask_again(&self, all: bool, now: u64) {
+        let turn = WAITING.with_borrow_mut(|waiting| waiting.turn(all, now));
+        for (context, stream) in &turn {
+            // One that is gone has no context at the proxy either.
+            let waits = match stream.upgrade() {
+                Some(stream) if hostcalls::act_for(*context).is_ok() => stream.borrow_mut().resume(),
+                _ => false,
+            };
+            if !waits {
+                WAITING.with_borrow_mut(|waiting| waiting.leave(*context));
+            }
+        }
+        if !turn.is_empty() {
+            let _ = hostcalls::act_for(self.context);
         }
     }
 }
 
 impl Context for Filter {
     fn on_http_call_response(&mut self, token: u32, _headers: usize, body: usize, _trailers: usize) {
-        // A failed call also has headers (a local 503 or 504): nothing but 200 is an acknowledgement.
+        let Some(configured) = self.configured.clone() else { return };
+        let now = milliseconds();
         let status = hostcalls::headers(Map::CallResponse).unwrap_or_default();
-        let acknowledged = status.text(":status") == Some("200");
-        let change = QUEUE.with(|queue| {
-            let queue = &mut *queue.borrow_mut();
-            if acknowledged { queue.acknowledged(token) } else { queue.failed(token, milliseconds()) }
-        });
-        self.report(change);
-        if acknowledged {
-            report_rejected(body);
-            self.deliver();
+        let status = status.text(":status").and_then(|status| status.parse().ok());
+        let Some(Call { stage, id, answer_bytes }) = self.calls.remove(&token) else {
+            if delivery::answered(token, status, body, now) {
+                self.deliver(now);
+            }
+            return;
+        };
+        let answer = status
+            .filter(|_| body <= answer_bytes)
+            .and_then(|status| Some(CallAnswer { status, body: answer_body(body)? }));
+        let Some(working) = configured.plan.stages.get(stage) else { return };
+        let wanted = working.answered(id, answer, &mut Proxy);
+        let wake = self.carry_out(&configured, stage, wanted, now);
+        self.rest(&configured, wake, now);
+    }
+
+    fn on_done(&mut self) -> bool {
+        // The proxy forgets these calls together with this root.
+        for Call { stage, id, .. } in std::mem::take(&mut self.calls).into_values() {
+            let stage = self.configured.as_ref().and_then(|configured| configured.plan.stages.get(stage));
+            if let Some(stage) = stage {
+                stage.answered(id, None, &mut Proxy);
+            }
         }
+        true
     }
 }
 
@@ -136,14 +211,22 @@ impl RootContext for Filter {
     }
 
     fn on_tick(&mut self) {
-        self.deliver();
+        let Some(configured) = self.configured.clone() else { return };
+        let now = milliseconds();
+        let mut wake = false;
+        for (index, stage) in configured.plan.stages.iter().enumerate() {
+            let wanted = stage.upkeep(&mut Proxy);
+            wake |= self.carry_out(&configured, index, wanted, now);
+        }
+        let due = configured.rhythm.borrow_mut().delivers(now);
+        if due {
+            self.deliver(now);
+        }
+        self.rest(&configured, wake, now);
     }
 
-    fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(match &self.plan {
-            Some(plan) => Stream::new(Rc::clone(&plan.stages), plan.options, plan.separate_vms),
-            None => Stream::unconfigured(),
-        }))
+    fn create_http_context(&self, context: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(StreamContext::new(context, Stream::new(self.configured.clone()))))
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -151,29 +234,8 @@ impl RootContext for Filter {
     }
 }
 
-/// The part of the signer's answer that concerns an operator.
-#[derive(Deserialize)]
-struct Appended {
-    #[serde(default)]
-    rejected: Vec<Rejected>,
-}
-
-#[derive(Deserialize)]
-struct Rejected {
-    reason: String,
-}
-
-/// Says which records the signer will never take: a gateway and a signer of versions that do not fit together.
-fn report_rejected(size: usize) {
-    let answer = hostcalls::buffer(Buffer::CallResponseBody, size.min(ANSWER_BYTES)).unwrap_or_default();
-    let Ok(Appended { rejected }) = serde_json::from_slice(&answer) else { return };
-    if let Some(Rejected { reason }) = rejected.first() {
-        let count = rejected.len();
-        let reason: String = reason.chars().filter(|c| !c.is_control()).take(64).collect();
-        let message =
-            format!("airlock: the signer rejected {count} records for good, the first for `{reason}`");
-        hostcalls::log(Level::Error, &message);
-    }
+fn answer_body(size: usize) -> Option<Vec<u8>> {
+    if size == 0 { Some(Vec::new()) } else { hostcalls::buffer(Buffer::CallResponseBody, size).ok() }
 }
 
 fn milliseconds() -> u64 {

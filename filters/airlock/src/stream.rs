@@ -1,6 +1,6 @@
 use std::{cell::RefCell, rc::Rc};
 
-use airlock_pipeline::{Chain, Denial, Directive, Exchange, Facts, Options, Stage, rpc};
+use airlock_pipeline::{Chain, Denial, Directive, Exchange, Facts, HostError, rpc};
 use proxy_wasm::{
     traits::{Context, HttpContext},
     types::Action,
@@ -8,91 +8,81 @@ use proxy_wasm::{
 
 use crate::{
     hostcalls::{self, Level},
-    proxy::Proxy,
-    root::SLOTS,
+    proxy::{self, Proxy},
+    root::{Configured, SLOTS, WAITING},
     shared::Link,
 };
 
 /// Name of the property that filters of one chain find their exchange by.
 const EXCHANGE: &str = "airlock.exchange";
 
-/// One filter on one HTTP stream.
-pub(crate) struct Stream {
-    stages: Rc<[Box<dyn Stage>]>,
-    options: Options,
-    separate_vms: bool,
-    state: State,
+/// One filter on one HTTP stream, as the SDK knows it.
+pub(crate) struct StreamContext {
+    context: u32,
+    stream: Rc<RefCell<Stream>>,
 }
+
+/// One filter on one HTTP stream.
+pub(crate) struct Stream(State);
 
 enum State {
     /// The filter's configuration is not there: nothing passes.
     Unconfigured,
     /// No request headers have come.
-    Idle,
+    Idle(Rc<Configured>),
     /// At work.
-    Running { chain: Chain, exchange: Rc<RefCell<Exchange>>, link: Link },
-    /// The exchange could not be joined: nothing passes.
+    Running { configured: Rc<Configured>, chain: Chain, exchange: Rc<RefCell<Exchange>>, link: Link },
+    /// The exchange could not be joined, or is over: nothing passes.
     Lost,
 }
 
 impl Stream {
-    pub(crate) fn new(stages: Rc<[Box<dyn Stage>]>, options: Options, separate_vms: bool) -> Self {
-        Self { stages, options, separate_vms, state: State::Idle }
-    }
-
-    pub(crate) fn unconfigured() -> Self {
-        Self {
-            stages: Rc::new([]),
-            options: Options::default(),
-            separate_vms: false,
-            state: State::Unconfigured,
-        }
+    pub(crate) fn new(configured: Option<Rc<Configured>>) -> Self {
+        Self(configured.map_or(State::Unconfigured, State::Idle))
     }
 
     fn join(&mut self) {
-        let Ok(property) = hostcalls::property(EXCHANGE) else {
-            self.state = State::Lost;
-            return hostcalls::log(
-                Level::Error,
-                "airlock: the proxy does not say which exchange a request belongs to",
-            );
-        };
-        let joined = SLOTS.with_borrow_mut(|slots| slots.join(property.as_deref(), self.separate_vms));
-        self.state = match joined {
-            Ok(joined) => {
-                if property.is_none() && hostcalls::set_property(EXCHANGE, &joined.link.property()).is_err() {
-                    State::Lost
-                } else {
-                    let chain =
-                        Chain::new(Rc::clone(&self.stages), Rc::clone(&joined.exchange), self.options);
-                    State::Running { chain, exchange: joined.exchange, link: joined.link }
-                }
-            }
-            Err(_) => State::Lost,
-        };
-        if matches!(self.state, State::Lost) {
-            let remedy =
-                "give all filters the same `vm_id` and module, or set `proxy.separate_vms: true` in each";
-            hostcalls::log(
-                Level::Error,
-                &format!("airlock: filters of this chain run in different VMs: {remedy}"),
-            );
+        let State::Idle(configured) = &self.0 else { return };
+        let configured = Rc::clone(configured);
+        self.0 = joined(configured).unwrap_or_else(|problem| {
+            hostcalls::log(Level::Error, problem);
+            State::Lost
+        });
+    }
+
+    /// Whether a stage waits, so that [`Stream::resume`] has to be called.
+    fn waits(&self) -> bool {
+        matches!(&self.0, State::Running { chain, .. } if chain.is_waiting())
+    }
+
+    /// Asks the stage that waits again, while calls to the proxy concern this stream; whether one still waits.
+    pub(crate) fn resume(&mut self) -> bool {
+        if self.waits()
+            && self.run_request(|chain| chain.resume(&mut Proxy)) == Directive::Continue
+            && hostcalls::continue_request().is_err()
+        {
+            self.refuse(HostError.into());
         }
+        self.waits()
+    }
+
+    fn refuse(&mut self, denial: Denial) {
+        self.run_request(|chain| chain.refuse_request(&mut Proxy, denial));
     }
 
     /// Runs one callback of the response; a filter that is not at work leaves it alone.
-    fn run(&mut self, callback: impl FnOnce(&mut Chain) -> Directive) -> Action {
-        let State::Running { chain, exchange, link } = &mut self.state else { return Action::Continue };
+    fn run(&mut self, callback: impl FnOnce(&mut Chain) -> Directive) -> Directive {
+        let State::Running { chain, exchange, link, .. } = &mut self.0 else { return Directive::Continue };
         load(link, &mut exchange.borrow_mut().facts);
         let directive = callback(chain);
         let _ = share(link, &exchange.borrow().facts);
-        action(directive)
+        directive
     }
 
     /// Runs one callback of the request. What filters in other VMs have found out and cannot tell, or cannot be told,
     /// could have refused it, so nothing passes then.
-    fn run_request(&mut self, callback: impl FnOnce(&mut Chain) -> Directive) -> Action {
-        let State::Running { chain, exchange, link } = &mut self.state else { return Action::Pause };
+    fn run_request(&mut self, callback: impl FnOnce(&mut Chain) -> Directive) -> Directive {
+        let State::Running { chain, exchange, link, .. } = &mut self.0 else { return Directive::Pause };
         let mut directive = if load(link, &mut exchange.borrow_mut().facts) {
             callback(chain)
         } else {
@@ -101,8 +91,52 @@ impl Stream {
         if !share(link, &exchange.borrow().facts) && directive == Directive::Continue {
             directive = chain.refuse_request(&mut Proxy, lost());
         }
-        action(directive)
+        directive
     }
+
+    fn request_headers(&mut self, end_of_stream: bool) -> Directive {
+        self.join();
+        let denial = match self.0 {
+            State::Unconfigured => unconfigured(),
+            State::Lost => lost(),
+            State::Idle(_) | State::Running { .. } => {
+                return self.run_request(|chain| chain.request_headers(&mut Proxy, end_of_stream));
+            }
+        };
+        proxy::count(&format!("refused.{}", denial.reason));
+        let _ = hostcalls::reply(&denial.reply(denial.body(None)));
+        Directive::Pause
+    }
+
+    /// The proxy says that it is over.
+    fn finish(&mut self) {
+        self.run(|chain| {
+            chain.finish(&mut Proxy);
+            Directive::Continue
+        });
+        if let State::Running { chain, exchange, link, .. } = std::mem::replace(&mut self.0, State::Lost) {
+            drop(chain);
+            SLOTS.with_borrow_mut(|slots| slots.leave(&link));
+            drop(exchange);
+        }
+    }
+}
+
+/// Finds the exchange of the request that the proxy is at, or opens it.
+fn joined(configured: Rc<Configured>) -> Result<State, &'static str> {
+    const APART: &str = "airlock: filters of this chain run in different VMs: give all filters the same `vm_id` and \
+                         module, or set `proxy.separate_vms: true` in each";
+    let property = hostcalls::property(EXCHANGE)
+        .map_err(|_| "airlock: the proxy does not say which exchange a request belongs to")?;
+    let plan = &configured.plan;
+    let joined = SLOTS
+        .with_borrow_mut(|slots| slots.join(property.as_deref(), plan.separate_vms))
+        .map_err(|_| APART)?;
+    if property.is_none() {
+        hostcalls::set_property(EXCHANGE, &joined.link.property()).map_err(|_| APART)?;
+    }
+    let chain = Chain::new(Rc::clone(&plan.stages), Rc::clone(&joined.exchange), plan.options);
+    Ok(State::Running { configured, chain, exchange: joined.exchange, link: joined.link })
 }
 
 fn unconfigured() -> Denial {
@@ -112,6 +146,12 @@ fn unconfigured() -> Denial {
 fn lost() -> Denial {
     let message = "the filters of this gateway do not find one another";
     Denial::new(500, rpc::UNAVAILABLE, "exchange_lost", message)
+}
+
+/// Every request that waits holds a place and its body, so that their number has a limit.
+fn full() -> Denial {
+    let message = "too many requests wait for what this gateway is fetching: try again later";
+    Denial::new(503, rpc::UNAVAILABLE, "waiting_full", message)
 }
 
 fn action(directive: Directive) -> Action {
@@ -141,53 +181,66 @@ fn share(link: &mut Link, facts: &Facts) -> bool {
     link.store(facts).is_none_or(|property| hostcalls::set_property(EXCHANGE, &property).is_ok())
 }
 
-impl Context for Stream {}
+impl StreamContext {
+    pub(crate) fn new(context: u32, stream: Stream) -> Self {
+        Self { context, stream: Rc::new(RefCell::new(stream)) }
+    }
 
-impl HttpContext for Stream {
-    fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
-        if matches!(self.state, State::Idle) {
-            self.join();
-        }
-        let denial = match self.state {
-            State::Unconfigured => unconfigured(),
-            State::Lost => lost(),
-            State::Idle | State::Running { .. } => {
-                return self.run_request(|chain| chain.request_headers(&mut Proxy, end_of_stream));
+    /// A stage has begun to wait: the root has to hear of it soon.
+    fn wait(&self) -> Result<(), Denial> {
+        let stream = self.stream.borrow();
+        if let State::Running { configured, .. } = &stream.0 {
+            if !WAITING.with_borrow_mut(|waiting| waiting.enter(self.context, &self.stream)) {
+                return Err(full());
             }
-        };
-        let _ = hostcalls::reply(&denial.reply(denial.body(None)));
-        Action::Pause
+            configured.hurry()?;
+        }
+        Ok(())
+    }
+
+    fn request(&self, callback: impl FnOnce(&mut Chain) -> Directive) -> Action {
+        action(self.stream.borrow_mut().run_request(callback))
+    }
+
+    fn response(&self, callback: impl FnOnce(&mut Chain) -> Directive) -> Action {
+        action(self.stream.borrow_mut().run(callback))
+    }
+}
+
+impl Context for StreamContext {}
+
+impl HttpContext for StreamContext {
+    fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        let directive = self.stream.borrow_mut().request_headers(end_of_stream);
+        let waits = self.stream.borrow().waits();
+        if waits && let Err(denial) = self.wait() {
+            self.stream.borrow_mut().refuse(denial);
+        }
+        action(directive)
     }
 
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        self.run_request(|chain| chain.request_body(&mut Proxy, size, end_of_stream))
+        self.request(|chain| chain.request_body(&mut Proxy, size, end_of_stream))
     }
 
     fn on_http_request_trailers(&mut self, _count: usize) -> Action {
-        self.run_request(|chain| chain.request_trailers(&mut Proxy))
+        self.request(|chain| chain.request_trailers(&mut Proxy))
     }
 
     fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
-        self.run(|chain| chain.response_headers(&mut Proxy, end_of_stream))
+        self.response(|chain| chain.response_headers(&mut Proxy, end_of_stream))
     }
 
     fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        self.run(|chain| chain.response_body(&mut Proxy, size, end_of_stream))
+        self.response(|chain| chain.response_body(&mut Proxy, size, end_of_stream))
     }
 
     fn on_http_response_trailers(&mut self, _count: usize) -> Action {
-        self.run(|chain| chain.response_trailers(&mut Proxy))
+        self.response(|chain| chain.response_trailers(&mut Proxy))
     }
 
     fn on_log(&mut self) {
-        self.run(|chain| {
-            chain.finish(&mut Proxy);
-            Directive::Continue
-        });
-        if let State::Running { chain, exchange, link } = std::mem::replace(&mut self.state, State::Idle) {
-            drop(chain);
-            SLOTS.with_borrow_mut(|slots| slots.leave(&link));
-            drop(exchange);
-        }
+        WAITING.with_borrow_mut(|waiting| waiting.leave(self.context));
+        self.stream.borrow_mut().finish();
     }
 }

@@ -3,6 +3,7 @@
 mod batch;
 mod request;
 mod response;
+mod waiting;
 
 use std::{
     cell::{Cell, RefCell},

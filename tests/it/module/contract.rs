@@ -1,6 +1,6 @@
 //! What the module needs of a proxy, what it offers, and which configurations it accepts.
 
-use super::{CHAIN, configuration, gateway::Gateway, host, proxy::OFFERED, shipped};
+use super::{CHAIN, configuration, gateway::Gateway, host, proxy::OFFERED, shipped, whole};
 
 /// Envoy compiles every byte before it starts; 1.2 MB took 3 s there.
 const BUDGET_BYTES: usize = 2 << 20;
@@ -45,7 +45,14 @@ fn every_shipped_configuration_is_accepted() {
         let (_, accepted) = gateway.configure(0, root, shipped(root).to_string().as_bytes());
         assert!(accepted, "{root}: {:?}", gateway.proxy.borrow().log);
     }
-    assert_eq!(gateway.proxy.borrow().tick, Some(100), "receipts are delivered by the clock");
+}
+
+#[test]
+fn receipts_are_delivered_by_the_clock() {
+    let mut gateway = Gateway::together(&whole());
+    assert_eq!(gateway.proxy.borrow().tick, Some(2), "stages have their upkeep soon");
+    gateway.tick(2);
+    assert_eq!(gateway.proxy.borrow().tick, Some(100));
 }
 
 #[test]

@@ -98,13 +98,15 @@ fn every_arrangement_judges_alike() {
 #[test]
 fn a_refused_call_is_answered_and_does_not_reach_the_server() {
     for (arrangement, mut gateway) in arrangements() {
-        for (request, status, reason) in [
-            (anonymous("echo"), "401", "token_missing"),
-            (call("delete-all"), "200", "policy_default"),
-            (call("delete-all").trailing(), "200", "policy_default"),
+        for (request, status, reason, count) in [
+            (anonymous("echo"), "401", "token_missing", 1),
+            (call("delete-all"), "200", "policy_default", 1),
+            (call("delete-all").trailing(), "200", "policy_default", 2),
         ] {
             let (upstream, client, record) = exchange(&mut gateway, &request, &answer());
             assert_eq!(upstream, None, "{arrangement}: {reason}");
+            let counted = (format!("airlock.refused.{reason}"), count);
+            assert!(gateway.proxy.borrow().counters.contains(&counted), "{arrangement}: {counted:?}");
             assert_eq!(client.header(":status"), Some(status), "{arrangement}: {reason}");
             let body: Value = serde_json::from_slice(&client.body).unwrap();
             assert_eq!(body.pointer("/error/data/reason"), Some(&json!(reason)), "{arrangement}");

@@ -144,6 +144,8 @@ impl Guest<'_> {
 fn unsigned(value: &Val) -> u32 {
     match value {
         Val::I32(number) => number.cast_unsigned(),
+        // The one long number of the ABI is what is added to a counter.
+        Val::I64(number) => u32::try_from(*number).unwrap(),
         other => panic!("the ABI has no values like {other:?} here"),
     }
 }

@@ -83,6 +83,8 @@ pub(super) struct Proxy {
     pub(super) tick: Option<u32>,
     /// HTTP calls that were sent and not answered.
     pub(super) calls: Vec<HttpCall>,
+    /// Counters that were defined, and where they stand.
+    pub(super) counters: Vec<(String, u32)>,
     /// Headers of the answer to a call, during its callback.
     pub(super) call_answer: Lines,
     /// The stream of the callback under way.
@@ -155,6 +157,21 @@ impl Proxy {
             ("proxy_get_current_time_nanoseconds", &[time]) => guest.write(time, &self.now.to_le_bytes()),
             ("proxy_set_tick_period_milliseconds", &[period]) => self.tick = Some(period),
             ("proxy_set_effective_context", &[_]) => {}
+            // This host checks no signatures: the module does it itself.
+            ("proxy_call_foreign_function", _) => return NOT_FOUND,
+            ("proxy_define_metric", &[0, name, size, metric]) => {
+                let name = String::from_utf8(guest.read(name, size)).unwrap();
+                let known = self.counters.iter().position(|(counter, _)| *counter == name);
+                let place = known.unwrap_or_else(|| {
+                    self.counters.push((name, 0));
+                    self.counters.len() - 1
+                });
+                guest.write(metric, &u32::try_from(place).unwrap().to_le_bytes());
+            }
+            ("proxy_increment_metric", &[metric, by]) => match self.counters.get_mut(metric as usize) {
+                Some((_, count)) => *count += by,
+                None => return NOT_FOUND,
+            },
             ("proxy_get_buffer_bytes", &[buffer, start, size, to, to_size]) => {
                 let Some(bytes) = self.buffer(buffer) else { return NOT_FOUND };
                 let (start, size) = (start as usize, size as usize);
