@@ -14,6 +14,7 @@ mod calls;
 mod capabilities;
 mod configurations;
 mod conformance;
+mod discovery;
 mod evidence;
 mod inspector;
 mod issuers;

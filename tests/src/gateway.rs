@@ -159,6 +159,23 @@ impl Gateway {
         .await
     }
 
+    /// Starts a gateway that listens on `port`, which tests have to know beforehand whose resource is its URL, with a
+    /// cluster `provider` that leads to an identity provider.
+    pub async fn beside(
+        provider: SocketAddr,
+        port: u16,
+        shape: Shape,
+        upstream: SocketAddr,
+        configuration: Configuration,
+    ) -> Self {
+        Self::launch(shape, upstream, configuration, |document| {
+            let resources = &mut document["static_resources"];
+            resources["listeners"][0]["address"]["socket_address"]["port_value"] = json!(port);
+            resources["clusters"].as_array_mut().unwrap().push(cluster("provider", provider));
+        })
+        .await
+    }
+
     async fn launch(
         shape: Shape,
         upstream: SocketAddr,
@@ -270,6 +287,15 @@ fn add_token(document: &mut Value, token: &str) {
             "mutations": [{ "append": { "header": header, "append_action": "ADD_IF_ABSENT" } }],
         },
     }]);
+}
+
+fn cluster(name: &str, address: SocketAddr) -> Value {
+    let socket = json!({ "address": address.ip().to_string(), "port_value": address.port() });
+    let endpoint = json!({ "endpoint": { "address": { "socket_address": socket } } });
+    json!({
+        "name": name, "type": "STATIC", "connect_timeout": "1s",
+        "load_assignment": { "cluster_name": name, "endpoints": [{ "lb_endpoints": [endpoint] }] },
+    })
 }
 
 fn speak_http2(cluster: &mut Value) {

