@@ -14,6 +14,7 @@ pub mod process;
 pub mod provider;
 pub mod receipts;
 pub mod sdk;
+pub mod site;
 pub mod suites;
 pub mod tokens;
 pub mod upstream;

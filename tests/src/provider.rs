@@ -205,6 +205,12 @@ impl Client {
 }
 
 impl Grant {
+    /// With another token in its place, under the same key.
+    #[must_use]
+    pub fn but(&self, token: String) -> Self {
+        Self { token, ..self.clone() }
+    }
+
     /// A call with this token and, if it is bound, with a proof.
     pub fn on(&self, call: Call, proof: Option<&str>) -> Call {
         let call = call.header("authorization", format!("{} {}", self.kind, self.token).as_bytes());
