@@ -12,6 +12,7 @@ mod attacks;
 mod batches;
 mod calls;
 mod capabilities;
+mod certificates;
 mod configurations;
 mod conformance;
 mod discovery;

@@ -1,6 +1,6 @@
 //! A raw HTTP client: sends what no SDK would.
 
-use std::{convert::Infallible, net::SocketAddr, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -13,7 +13,14 @@ use hyper::{
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_rustls::rustls::ClientConfig;
+
+use crate::tls;
 
 /// How long any answer may take.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -31,6 +38,7 @@ pub enum Http {
 #[derive(Clone, Debug)]
 pub struct Call {
     http: Http,
+    tls: Option<Arc<ClientConfig>>,
     method: &'static str,
     path: String,
     headers: HeaderMap,
@@ -54,6 +62,7 @@ impl Call {
     pub fn post(body: impl Into<Bytes>) -> Self {
         let call = Self {
             http: Http::One,
+            tls: None,
             method: "POST",
             path: "/mcp".to_owned(),
             headers: HeaderMap::new(),
@@ -79,6 +88,12 @@ impl Call {
     #[must_use]
     pub fn over(self, http: Http) -> Self {
         Self { http, ..self }
+    }
+
+    /// Over TLS, as a client of an [`Authority`](crate::tls::Authority) does.
+    #[must_use]
+    pub fn tls(self, client: &Arc<ClientConfig>) -> Self {
+        Self { tls: Some(client.clone()), ..self }
     }
 
     /// To that path.
@@ -134,9 +149,19 @@ impl Call {
 
     /// Sends it and waits for the answer's headers.
     pub async fn open(self, to: SocketAddr) -> Response<Incoming> {
+        match self.tls.clone() {
+            Some(client) => self.open_on(tls::connect(to, client).await, to).await,
+            None => self.open_on(TcpStream::connect(to).await.unwrap(), to).await,
+        }
+    }
+
+    async fn open_on<C>(self, connection: C, to: SocketAddr) -> Response<Incoming>
+    where
+        C: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
         let http = self.http;
         let request = self.request(to);
-        let io = TokioIo::new(TcpStream::connect(to).await.unwrap());
+        let io = TokioIo::new(connection);
         let response = match http {
             Http::One => {
                 let (mut sender, connection) = conn::http1::handshake(io).await.unwrap();
@@ -156,6 +181,7 @@ impl Call {
     fn request(self, to: SocketAddr) -> Request<UnsyncBoxBody<Bytes, Infallible>> {
         let uri = match self.http {
             Http::One => self.path.clone(),
+            Http::Two if self.tls.is_some() => format!("https://{to}{}", self.path),
             Http::Two => format!("http://{to}{}", self.path),
         };
         let mut request = Request::builder().method(self.method).uri(uri);

@@ -6,7 +6,7 @@ use airlock_cli::envoy::Envoy;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{built, client::Http, receipts::Signer, repository, tokens::Issuer};
+use crate::{built, client::Http, receipts::Signer, repository, tls::Authority, tokens::Issuer};
 
 /// How Airlock stands in the proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub enum Shape {
     ChainUnheld,
     /// `envoy/operators.yaml`: the whole chain, with filters of Envoy's own that use its facts.
     Operators,
+    /// `envoy/mtls.yaml`: the whole chain, for clients that have certificates.
+    Mutual,
     /// `envoy/alone/<root id>.yaml`.
     Alone(&'static str),
 }
@@ -35,6 +37,7 @@ impl Shape {
             Self::Plain | Self::Whole | Self::WholeUnheld => "airlock.yaml".to_owned(),
             Self::Chain | Self::SeparateVms | Self::ChainUnheld => "chain.yaml".to_owned(),
             Self::Operators => "operators.yaml".to_owned(),
+            Self::Mutual => "mtls.yaml".to_owned(),
             Self::Alone(root) => format!("alone/{root}.yaml"),
         }
     }
@@ -48,7 +51,9 @@ impl Shape {
         let section = |name: &str| configuration.0.get(name).cloned().unwrap_or_else(|| json!({}));
         match self {
             Self::Plain => Vec::new(),
-            Self::Whole | Self::WholeUnheld | Self::Operators => vec![("airlock", configuration.0.clone())],
+            Self::Whole | Self::WholeUnheld | Self::Operators | Self::Mutual => {
+                vec![("airlock", configuration.0.clone())]
+            }
             Self::Chain | Self::SeparateVms | Self::ChainUnheld => {
                 CHAIN.map(|(root, name)| (root, section(name))).to_vec()
             }
@@ -176,6 +181,22 @@ impl Gateway {
         .await
     }
 
+    /// Starts a gateway for clients with certificates of `authority`; `required` says whether it lets others in.
+    pub async fn mutual(
+        upstream: SocketAddr,
+        configuration: Configuration,
+        authority: &Authority,
+        required: bool,
+    ) -> Self {
+        Self::launch(Shape::Mutual, upstream, configuration, |document| {
+            authority.fill_in(document);
+            if !required {
+                Authority::make_optional(document);
+            }
+        })
+        .await
+    }
+
     async fn launch(
         shape: Shape,
         upstream: SocketAddr,
@@ -197,7 +218,8 @@ impl Gateway {
 
     /// The URL for clients.
     pub fn url(&self) -> String {
-        format!("http://{}/mcp", self.address)
+        let scheme = if self.shape == Shape::Mutual { "https" } else { "http" };
+        format!("{scheme}://{}/mcp", self.address)
     }
 
     /// Renames another configuration into place, as an operator does.

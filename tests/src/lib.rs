@@ -16,6 +16,7 @@ pub mod receipts;
 pub mod sdk;
 pub mod site;
 pub mod suites;
+pub mod tls;
 pub mod tokens;
 pub mod upstream;
 pub mod wire;
