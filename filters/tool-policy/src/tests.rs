@@ -2,7 +2,7 @@ mod answers;
 
 use std::rc::Rc;
 
-use airlock_jose::Claims;
+use airlock_jose::{Claims, Confirmation};
 use airlock_mcp::Id;
 use airlock_pipeline::{
     Caller as Who, Headers, Options, Reply,
@@ -39,6 +39,8 @@ fn caller(scopes: &[&str]) -> Who {
         roles: vec![],
         expires_at: 0,
         token_id: None,
+        tenant: None,
+        confirmation: Confirmation::default(),
     }))
 }
 

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use airlock_jose::Claims;
+use airlock_jose::{Claims, Confirmation};
 use airlock_pipeline::{Caller, Chain};
 
 use super::*;
@@ -93,6 +93,8 @@ fn caller(subject: &str, client: &str) -> Caller {
         roles: Vec::new(),
         expires_at: 0,
         token_id: None,
+        tenant: None,
+        confirmation: Confirmation::default(),
     }))
 }
 
