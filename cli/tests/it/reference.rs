@@ -51,7 +51,8 @@ fn describe(command: &mut clap::Command, name: &str, page: &mut String) {
 }
 
 /// Where the words are that refusals and verdicts give as their reason.
-const SOURCES: [&str; 5] = [
+const SOURCES: [&str; 6] = [
+    "crates/jose/src/dpop/error.rs",
     "crates/jose/src/error.rs",
     "crates/mcp/src/error.rs",
     "crates/mcp/src/transport.rs",
