@@ -61,6 +61,19 @@ async fn access_logs_say_what_was_called_by_whom_and_how_it_was_decided() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn refusals_are_counted_by_their_reason() {
+    let (gateway, _) = start().await;
+    let token = Issuer::default().token("alice@example.com", "mcp:read");
+    for _ in 0..3 {
+        assert_eq!(Call::tool("echo", &json!({})).send(gateway.address).await.status, 401);
+    }
+    assert_eq!(Call::tool("drop", &json!({})).token(&token).send(gateway.address).await.status, 200);
+    for (reason, count) in [("token_missing", 3), ("policy_denied", 1)] {
+        assert_eq!(gateway.stat(&format!("wasmcustom.airlock.refused.{reason}")).await, count, "{reason}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rbac_locks_out_whom_the_token_names() {
     let (gateway, upstream) = start().await;
     for (subject, status) in [("alice@example.com", 200), ("suspended@example.com", 403)] {

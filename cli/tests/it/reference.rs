@@ -61,13 +61,18 @@ const SOURCES: [&str; 6] = [
 ];
 
 /// Words of those files that look like reasons and are none.
-const OTHER_WORDS: [&str; 6] = [
+const OTHER_WORDS: [&str; 11] = [
     "default_authority",
     "default_clock_skew_seconds",
     "default_interval_ms",
     "default_path",
+    "dns_san_peer_certificate",
     "plugin_root_id",
+    "sha256_peer_certificate_digest",
     "snake_case",
+    "subject_peer_certificate",
+    "uri_san_peer_certificate",
+    "verify_signature",
 ];
 
 /// Reasons of one word, which nothing tells from other words.

@@ -186,10 +186,16 @@ impl StreamContext {
         Self { context, stream: Rc::new(RefCell::new(stream)) }
     }
 
-    /// A stage has begun to wait: the root has to hear of it soon.
+    fn wait_if_needed(&self) {
+        let waits = self.stream.borrow().waits();
+        if waits && let Err(denial) = self.wait() {
+            self.stream.borrow_mut().refuse(denial);
+        }
+    }
+
+    /// The request stands still: the root has to hear of it soon.
     fn wait(&self) -> Result<(), Denial> {
-        let stream = self.stream.borrow();
-        if let State::Running { configured, .. } = &stream.0 {
+        if let State::Running { configured, .. } = &self.stream.borrow().0 {
             if !WAITING.with_borrow_mut(|waiting| waiting.enter(self.context, &self.stream)) {
                 return Err(full());
             }
@@ -212,10 +218,7 @@ impl Context for StreamContext {}
 impl HttpContext for StreamContext {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
         let directive = self.stream.borrow_mut().request_headers(end_of_stream);
-        let waits = self.stream.borrow().waits();
-        if waits && let Err(denial) = self.wait() {
-            self.stream.borrow_mut().refuse(denial);
-        }
+        self.wait_if_needed();
         action(directive)
     }
 
@@ -224,7 +227,9 @@ impl HttpContext for StreamContext {
     }
 
     fn on_http_request_trailers(&mut self, _count: usize) -> Action {
-        self.request(|chain| chain.request_trailers(&mut Proxy))
+        let action = self.request(|chain| chain.request_trailers(&mut Proxy));
+        self.wait_if_needed();
+        action
     }
 
     fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {

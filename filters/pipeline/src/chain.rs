@@ -82,7 +82,8 @@ impl Chain {
         self.turn(host, |chain, turn| chain.request.trailers(turn))
     }
 
-    /// Whether a stage waits for something, so that the request stands still until [`Chain::resume`].
+    /// Whether the request stands still until [`Chain::resume`], because a stage waits or the proxy needs a pause. Headers
+    /// and trailers can bring it about.
     pub fn is_waiting(&self) -> bool {
         matches!(self.request, Request::Waiting { .. })
     }

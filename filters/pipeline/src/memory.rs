@@ -22,6 +22,9 @@ pub fn post() -> Headers {
     ])
 }
 
+/// Whether a signature is that of a message, asked with public key, message and signature.
+pub type SignatureCheck = fn(&[u8], &[u8], &[u8]) -> bool;
+
 /// A [`Host`] whose headers, bodies and clock are plain fields.
 ///
 /// As in Envoy, headers cannot be changed once they have left, and a paused body is shown from its start.
@@ -48,7 +51,7 @@ pub struct MemoryHost {
     /// Published properties, by their name without `wasm.`.
     pub properties: BTreeMap<String, Vec<u8>>,
     /// Checks signatures as [`Host::verify_signature`] does; a host without it cannot.
-    pub signatures: Option<fn(&[u8], &[u8], &[u8]) -> bool>,
+    pub signatures: Option<SignatureCheck>,
     /// The certificate of the client.
     pub certificate: Option<PeerCertificate>,
     /// Counters, by their name without `airlock.`.

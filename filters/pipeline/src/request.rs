@@ -18,8 +18,10 @@ pub(crate) enum Request {
         size: usize,
         /// Whether a stage that reads it means its refusals. Asked once: what stages read depends on what they know.
         enforced: bool,
+        /// Whether the proxy has held the body while a stage waited, and hands it over as it lets the headers go.
+        replayed: bool,
     },
-    /// The stage of that index has to be asked again; nothing leaves meanwhile.
+    /// The stage of that index has to be asked again, or none any more; nothing leaves meanwhile.
     Waiting { stage: usize, arrived: Arrived },
     /// The verdict has fallen and the request is on its way.
     Released,
@@ -70,6 +72,9 @@ impl Request {
     pub(crate) fn resume(&mut self, turn: &mut Turn<'_>) -> Directive {
         let Self::Waiting { stage, arrived } = *self else { return Directive::Pause };
         let verdict = self.ask(turn, stage, arrived);
+        if let Self::Gathering { replayed, .. } = self {
+            *replayed = verdict == Ok(Directive::Continue);
+        }
         self.settle(turn, verdict)
     }
 
@@ -111,7 +116,7 @@ impl Request {
         if size > limit || declares_more(&turn.exchange.request_headers, limit) {
             return self.give_up(turn, size, enforced, too_large(turn));
         }
-        *self = Self::Gathering { size, enforced };
+        *self = Self::Gathering { size, enforced, replayed: false };
         if end != End::Open {
             return self.ended(turn, end);
         }
@@ -150,8 +155,8 @@ impl Request {
             }
             Self::Released => return Directive::Continue,
             Self::Streaming => self.pass(turn, size),
-            Self::Gathering { enforced, .. } => {
-                *self = Self::Gathering { size, enforced };
+            Self::Gathering { enforced, replayed, .. } => {
+                *self = Self::Gathering { size, enforced, replayed };
                 if size > turn.options.limits.request_bytes {
                     self.give_up(turn, size, enforced, too_large(turn))
                 } else if end_of_stream {
@@ -170,6 +175,13 @@ impl Request {
             Self::Released | Self::Streaming => Directive::Continue,
             Self::Waiting { arrived, .. } => {
                 arrived.end = End::Trailers;
+                Directive::Pause
+            }
+            // Envoy loses the body of a request that goes on with its trailers in the midst of being replayed: decided
+            // later, it does not.
+            Self::Gathering { size, replayed: true, .. } => {
+                let arrived = Arrived { size: *size, end: End::Trailers };
+                *self = Self::Waiting { stage: turn.stages.len(), arrived };
                 Directive::Pause
             }
             Self::Gathering { .. } => {
@@ -198,7 +210,7 @@ impl Request {
 
     /// The whole body is there: the one place where a request that paused is decided.
     fn judge(&mut self, turn: &mut Turn<'_>) -> Result<Directive, Denial> {
-        let Self::Gathering { size, enforced } = *self else { return Ok(Directive::Continue) };
+        let Self::Gathering { size, enforced, .. } = *self else { return Ok(Directive::Continue) };
         let body = match turn.body(Side::Request, size) {
             Ok(body) => body,
             Err(denial) => return self.give_up(turn, size, enforced, denial),

@@ -303,6 +303,17 @@ fn calls_that_do_not_end_well_say_how() {
 }
 
 #[test]
+fn what_a_stage_answers_itself_is_allowed_and_was_not_forwarded() {
+    let mut scene = Scene::new(Others { refuses: None, ..others() });
+    scene.exchange.borrow_mut().facts.answered = true;
+    scene.answer("200");
+    scene.exchange.borrow_mut().facts.id = "0a".repeat(16);
+    let record = scene.record();
+    assert_eq!((record.decision.effect, record.decision.reason.as_str()), (Effect::Allow, "answered_here"));
+    assert_eq!((record.outcome.state, record.outcome.status), (OutcomeState::Completed, Some(200)));
+}
+
+#[test]
 fn observed_refusals_are_recorded_as_what_would_have_been() {
     let denying = verdict(false, PolicyOperation::Write);
     let others =

@@ -365,3 +365,27 @@ fn refusals_are_counted_by_reason_and_noted_ones_apart() {
         assert_eq!(scene.host.counters, [(counter.to_owned(), 1)].into(), "{mode:?}");
     }
 }
+
+/// Envoy without held headers: once they go on it shows what it has held meanwhile, and at the end of that replay the
+/// body of a request that goes on with its trailers is lost.
+#[test]
+fn trailers_of_a_replayed_body_are_decided_a_moment_later() {
+    for (body, passes) in [(SECRET, true), (FORBIDDEN, false)] {
+        let mut waits = Waits::new(1, Then::On, options(false), true);
+        waits.arrive(&[], End::Open);
+        assert_eq!(waits.resume(), Directive::Continue);
+        let Scene { host, chain, .. } = &mut waits.scene;
+        host.request_body = body.into();
+        assert_eq!(chain.request_body(host, body.len(), false), Directive::Pause);
+        assert_eq!(chain.request_trailers(host), Directive::Pause);
+        assert!(chain.is_waiting() && host.reply.is_none());
+        assert_eq!(waits.resume() == Directive::Continue, passes);
+        assert_eq!(waits.scene.host.reply.is_none(), passes);
+        assert!(waits.scene.host.trailers_dropped && !waits.scene.chain.is_waiting());
+        assert_eq!(
+            (waits.before.asked.get(), waits.after.asked.get(), waits.scene.verdicts.get()),
+            (1, 1, 1)
+        );
+        assert!(!passes || waits.left() == CENSORED.as_bytes());
+    }
+}
