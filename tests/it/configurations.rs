@@ -413,7 +413,7 @@ fn istio_accepts_every_resource_and_no_unknown_field() {
 /// ```` ```yaml proxy ```` the member that all have, nothing any YAML; a resource of Istio is known by its kind.
 #[test]
 fn examples_in_the_documentation_are_accepted() {
-    for page in ["docs/reference/configuration.md", "docs/guides/istio.md"] {
+    for page in ["docs/reference/configuration.md", "docs/guides/identity.md", "docs/guides/istio.md"] {
         let examples = examples(page);
         assert!(!examples.is_empty(), "{page} has no example");
         for (info, yaml) in examples {

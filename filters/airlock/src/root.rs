@@ -102,7 +102,8 @@ impl Filter {
     /// Does what the stage of that index wants; whether waiting requests are to be woken.
     fn carry_out(&mut self, configured: &Configured, stage: usize, wanted: Upkeep, now: u64) -> bool {
         let Some(working) = configured.plan.stages.get(stage) else { return false };
-        let Upkeep { calls, mut wake, mut again_ms } = wanted;
+        let Upkeep { calls, mut wake, mut again_ms, warnings } = wanted;
+        warn(&warnings);
         let (mut calls, mut left) = (VecDeque::from(calls), CALLS);
         while let Some(call) = calls.pop_front() {
             let attempt = left > 0;
@@ -113,6 +114,7 @@ impl Filter {
             let next = working.answered(call.id, None, &mut Proxy);
             wake |= next.wake;
             again_ms = next.again_ms;
+            warn(&next.warnings);
             if attempt {
                 calls.extend(next.calls);
             }
@@ -240,4 +242,10 @@ fn answer_body(size: usize) -> Option<Vec<u8>> {
 
 fn milliseconds() -> u64 {
     hostcalls::now_nanoseconds() / 1_000_000
+}
+
+fn warn(warnings: &[String]) {
+    for warning in warnings {
+        hostcalls::log(Level::Warn, &format!("airlock: {warning}"));
+    }
 }

@@ -10,6 +10,8 @@ pub struct Upkeep {
     /// When to call [`crate::Stage::upkeep`] again at the latest, milliseconds from now. `None`: this stage needs no
     /// clock.
     pub again_ms: Option<u32>,
+    /// What the operator should know, for the proxy's log: sentences without secrets.
+    pub warnings: Vec<String>,
 }
 
 /// An HTTP call of a stage through a cluster of the proxy.

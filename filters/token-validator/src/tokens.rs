@@ -220,6 +220,7 @@ impl Tokens {
             // A proxy that does not share data now is asked again at the next tick.
             let Ok(upkeep) = work(&mut source.borrow_mut(), next_call) else { continue };
             all.calls.extend(upkeep.calls);
+            all.warnings.extend(upkeep.warnings);
             all.wake |= upkeep.wake;
             all.again_ms = all.again_ms.into_iter().chain(upkeep.again_ms).min();
         }

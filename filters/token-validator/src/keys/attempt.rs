@@ -111,7 +111,7 @@ impl Source {
         } else {
             Vec::new()
         };
-        Ok(Upkeep { calls, wake, again_ms: Some(LOOK_MS) })
+        Ok(Upkeep { calls, wake, again_ms: Some(LOOK_MS), warnings: Vec::new() })
     }
 
     /// Takes the answer to a call, if it is one of this source.
@@ -128,28 +128,27 @@ impl Source {
         let body = answer.filter(|answer| answer.status == 200).map(|answer| answer.body.as_slice());
         let following = match attempt.step {
             Step::KeySet => {
-                let found = body.and_then(|body| read_set(body).map(|read| (body, read)));
-                let fetched = match found {
-                    Some((body, (set, revision))) => {
-                        let fetched = milliseconds(host);
-                        share_set(host, &self.names.set, body)?;
-                        self.held = Some(Held { set, revision, fetched });
-                        Some(fetched)
-                    }
-                    None => None,
-                };
+                let fetched = body.map_or(Ok(None), |body| self.take_set(body, host))?;
                 return self.end(fetched, host);
             }
             Step::Metadata(place) => self.after_metadata(place, body),
         };
         match following {
-            Some((endpoint, step)) => Ok(Upkeep {
-                calls: vec![self.call(endpoint, step, next_call)],
-                wake: false,
-                again_ms: Some(LOOK_MS),
-            }),
+            Some((endpoint, step)) => {
+                let calls = vec![self.call(endpoint, step, next_call)];
+                Ok(Upkeep { calls, again_ms: Some(LOOK_MS), ..Upkeep::default() })
+            }
             None => self.end(None, host),
         }
+    }
+
+    /// Takes over a key set that was fetched, if it is one. Returns the time.
+    fn take_set(&mut self, body: &[u8], host: &mut dyn Host) -> Result<Option<u64>, HostError> {
+        let Some((set, revision)) = read_set(body) else { return Ok(None) };
+        let fetched = milliseconds(host);
+        share_set(host, &self.names.set, body)?;
+        self.held = Some(Held { set, revision, fetched });
+        Ok(Some(fetched))
     }
 
     /// The call that follows a metadata document, or the absence of one.
@@ -218,7 +217,11 @@ impl Source {
         let _ = seen.replace(host, &self.names.record, ended);
         self.record = ended;
         self.wanted_after = self.wanted_after.filter(|attempt| ended.done <= *attempt);
-        Ok(Upkeep { calls: Vec::new(), wake: true, again_ms: Some(LOOK_MS) })
+        let Settings { issuer, cluster, .. } = &self.settings;
+        let warning =
+            || format!("the keys of `{issuer}` could not be fetched through the cluster `{cluster}`");
+        let warnings = if fetched.is_some() { Vec::new() } else { vec![warning()] };
+        Ok(Upkeep { calls: Vec::new(), wake: true, again_ms: Some(LOOK_MS), warnings })
     }
 }
 

@@ -16,6 +16,7 @@ const KEEP_MS: u64 = 86_400_000;
 struct Worker {
     source: Rc<RefCell<Source>>,
     keys: Keys,
+    warnings: Vec<String>,
 }
 
 impl Worker {
@@ -24,7 +25,7 @@ impl Worker {
         let configured: IssuerConfiguration = serde_json::from_value(configured).unwrap();
         let mut keys = Keys::default();
         let source = keys.source(Settings::new(&configured, "idp").unwrap());
-        Self { source, keys }
+        Self { source, keys, warnings: Vec::new() }
     }
 
     fn tick(&mut self, host: &mut MemoryHost) -> airlock_pipeline::Upkeep {
@@ -53,6 +54,7 @@ impl Worker {
             let following = self.answer(id, provider(&path).as_ref(), host);
             assert_eq!(following.wake, following.calls.is_empty(), "whoever waits is woken at the end");
             calls = following.calls;
+            self.warnings.extend(following.warnings);
             paths.push(path);
         }
         paths
@@ -252,6 +254,8 @@ fn what_is_no_key_set_changes_nothing() {
         assert_eq!(worker.attempt(&mut host, broken).len(), 3);
         assert_eq!(worker.held(&host), Some(1), "{answer:?}");
         assert_eq!(host.counters["keys_not_fetched"], 1);
+        assert_eq!(worker.warnings.len(), 1);
+        assert!(worker.warnings[0].contains(ISSUER), "{:?}", worker.warnings);
     }
 }
 
