@@ -61,17 +61,36 @@ const SOURCES: [&str; 6] = [
 ];
 
 /// Words of those files that look like reasons and are none.
-const OTHER_WORDS: [&str; 11] = [
+const OTHER_WORDS: [&str; 30] = [
+    "authorization_servers",
+    "bearer_methods_supported",
     "default_authority",
     "default_clock_skew_seconds",
     "default_interval_ms",
+    "default_keep_seconds",
     "default_path",
+    "default_refresh_seconds",
+    "default_timeout_ms",
+    "default_unknown_key_seconds",
+    "discovery_uri",
     "dns_san_peer_certificate",
+    "dpop_signing_alg_values_supported",
+    "error_description",
+    "invalid_dpop_proof",
+    "invalid_token",
+    "jwks_uri",
+    "keys_fetched",
+    "keys_not_fetched",
     "plugin_root_id",
+    "resource_documentation",
+    "resource_metadata",
+    "resource_name",
+    "scopes_supported",
     "sha256_peer_certificate_digest",
     "snake_case",
     "subject_peer_certificate",
     "uri_san_peer_certificate",
+    "use_dpop_nonce",
     "verify_signature",
 ];
 

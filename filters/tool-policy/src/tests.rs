@@ -155,15 +155,34 @@ fn a_body_that_is_no_message_is_refused_even_without_the_parser() {
 }
 
 #[test]
-fn a_missing_scope_is_asked_for() {
-    for who in [Who::Anonymous, caller(&[]), caller(&["notes:write"])] {
+fn a_missing_scope_is_asked_for_together_with_those_that_are_there() {
+    let cases = [
+        (Who::Anonymous, "notes:all notes:write"),
+        (caller(&[]), "notes:all notes:write"),
+        (caller(&["mail:read", "notes:write"]), "mail:read notes:write notes:all"),
+    ];
+    for (who, scopes) in cases {
         let outcome = send("enforce", memory::post(), &call("save"), who, true);
         let (reply, answer) = outcome.refused();
         assert_eq!((reply.status, reply.reason), (403, "policy_scope"));
         assert_eq!(answer["error"]["data"]["rule"], "write");
-        let challenge = "Bearer error=\"insufficient_scope\", scope=\"notes:all notes:write\"".to_owned();
+        let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{scopes}\"");
         assert!(reply.headers.contains(&("www-authenticate", challenge)), "{:?}", reply.headers);
     }
+}
+
+#[test]
+fn a_scope_is_asked_for_in_the_scheme_of_the_caller_and_with_the_way_to_the_issuer() {
+    let facts = Facts {
+        scheme: Some(airlock_pipeline::Scheme::Dpop),
+        resource_metadata: Some("https://mcp.example.com/.well-known/oauth-protected-resource/mcp".to_owned()),
+        ..Facts::default()
+    };
+    assert_eq!(
+        step_up(&["a".to_owned(), "b".to_owned()], &facts),
+        "DPoP error=\"insufficient_scope\", scope=\"a b\", \
+         resource_metadata=\"https://mcp.example.com/.well-known/oauth-protected-resource/mcp\""
+    );
 }
 
 #[test]
