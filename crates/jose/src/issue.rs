@@ -4,17 +4,16 @@
 
 use std::fmt;
 
-use ed25519_compact::{KeyPair, Seed};
+use ed25519_dalek::Signer as _;
 use serde_json::{Value, json};
 
 use crate::base64url;
 use crate::dpop::token_digest;
 use crate::key_material::KeyMaterial;
-use crate::public_key::PublicKey;
 
 /// An Ed25519 key that signs access tokens.
 pub struct SigningKey {
-    pair: KeyPair,
+    key: ed25519_dalek::SigningKey,
     key_id: String,
 }
 
@@ -29,10 +28,12 @@ impl SigningKey {
     /// # Errors
     /// [`EmptySeed`] for a seed of zeros.
     pub fn from_seed(seed: [u8; 32]) -> Result<Self, EmptySeed> {
-        let pair = KeyPair::try_from_seed(Seed::new(seed)).map_err(|_| EmptySeed)?;
-        let key = PublicKey::new(&KeyMaterial::Ed25519(*pair.pk)).map_err(|_| EmptySeed)?;
-        let key_id = key.thumbprint().to_owned();
-        Ok(Self { pair, key_id })
+        if seed == [0; 32] {
+            return Err(EmptySeed);
+        }
+        let key = ed25519_dalek::SigningKey::from_bytes(&seed);
+        let key_id = KeyMaterial::Ed25519(key.verifying_key().to_bytes()).thumbprint();
+        Ok(Self { key, key_id })
     }
 
     /// The key's id: its RFC 7638 thumbprint.
@@ -47,7 +48,7 @@ impl SigningKey {
         json!({
             "kty": "OKP",
             "crv": "Ed25519",
-            "x": base64url::encode(*self.pair.pk),
+            "x": base64url::encode(self.key.verifying_key().to_bytes()),
             "kid": self.key_id,
             "alg": "EdDSA",
             "use": "sig",
@@ -63,15 +64,15 @@ impl SigningKey {
     /// Signs these claims, as they are, as a DPoP proof with this key (RFC 9449 section 4.2).
     #[must_use]
     pub fn sign_proof(&self, claims: &Value) -> String {
-        let jwk = json!({"kty": "OKP", "crv": "Ed25519", "x": base64url::encode(*self.pair.pk)});
+        let jwk = json!({"kty": "OKP", "crv": "Ed25519", "x": base64url::encode(self.key.verifying_key().to_bytes())});
         self.sign_jwt(&json!({"alg": "EdDSA", "typ": "dpop+jwt", "jwk": jwk}), claims)
     }
 
     fn sign_jwt(&self, header: &Value, claims: &Value) -> String {
         let signing_input =
             format!("{}.{}", base64url::encode(header.to_string()), base64url::encode(claims.to_string()));
-        let signature = self.pair.sk.sign(&signing_input, None);
-        format!("{signing_input}.{}", base64url::encode(*signature))
+        let signature = self.key.sign(signing_input.as_bytes());
+        format!("{signing_input}.{}", base64url::encode(signature.to_bytes()))
     }
 }
 

@@ -30,7 +30,7 @@ pub struct PublicKey {
 enum Key {
     P256 { key: p256::ecdsa::VerifyingKey, encoded: Vec<u8> },
     Rsa(RsaKey),
-    Ed25519(ed25519_compact::PublicKey),
+    Ed25519(ed25519_dalek::VerifyingKey),
 }
 
 /// An RSA key. Its arithmetic is set up when the first signature is verified here, because that is expensive
@@ -94,8 +94,8 @@ impl PublicKey {
             Key::Rsa(key) => rsa::pkcs1v15::Signature::try_from(signature)
                 .map_err(|_| SignatureMismatch)
                 .and_then(|signature| key.verify(message, &signature)),
-            Key::Ed25519(key) => ed25519_compact::Signature::from_slice(signature)
-                .and_then(|signature| key.verify(message, &signature))
+            Key::Ed25519(key) => ed25519_dalek::Signature::from_slice(signature)
+                .and_then(|signature| key.verify_strict(message, &signature))
                 .map_err(|_| SignatureMismatch),
         }
     }
@@ -178,8 +178,10 @@ fn p256_key(x: &[u8; COORDINATE_BYTES], y: &[u8; COORDINATE_BYTES]) -> Result<Ke
 /// The bytes must be the canonical encoding of a point that is not of small order (RFC 8037 section 2): a
 /// signature under a key of small order can be valid for every message.
 fn ed25519_key(bytes: &[u8; COORDINATE_BYTES]) -> Result<Key, KeyError> {
-    let key = ed25519_compact::PublicKey::new(*bytes);
-    key.validate().map_err(|_| KeyError::Point)?;
+    let key = ed25519_dalek::VerifyingKey::from_bytes(bytes).map_err(|_| KeyError::Point)?;
+    if key.is_weak() || key.to_edwards().compress().as_bytes() != bytes {
+        return Err(KeyError::Point);
+    }
     Ok(Key::Ed25519(key))
 }
 

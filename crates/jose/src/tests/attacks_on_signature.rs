@@ -1,3 +1,4 @@
+use curve25519_dalek::Scalar;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use p256::elliptic_curve::PrimeField as _;
 use p256::elliptic_curve::bigint::CheckedAdd as _;
@@ -190,6 +191,22 @@ fn eddsa_numbers_out_of_range_are_refused() {
     }
     assert_refused(&input, &signature[..63], "a byte less");
     assert_refused(&input, [&signature[..], &[0]].concat(), "a byte more");
+}
+
+/// With R of small order the equation still holds for whoever has the key, so that only a strict check finds it.
+#[test]
+fn eddsa_with_r_of_small_order_is_refused_though_its_equation_holds() {
+    let (input, _) = good(Signer::EdDsa);
+    let key = Signer::EdDsa.ed25519_key();
+    let identity = [&[1][..], &[0; 31]].concat();
+    let public = key.verifying_key();
+    let challenge = Sha512::digest([&identity, &public.to_bytes()[..], input.as_bytes()].concat());
+    let s = Scalar::from_bytes_mod_order_wide(&challenge.into()) * key.to_scalar();
+    let signature = [&identity, &s.to_bytes()[..]].concat();
+
+    let lenient = ed25519_dalek::Signature::from_slice(&signature).unwrap();
+    assert!(ed25519_dalek::Verifier::verify(&public, input.as_bytes(), &lenient).is_ok());
+    assert_refused(&input, signature, "R = identity");
 }
 
 #[test]

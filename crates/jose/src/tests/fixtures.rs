@@ -79,7 +79,7 @@ impl Signer {
             }
             Self::Rs256 => json!({"kty": "RSA", "n": TEST_RSA_N, "e": "AQAB"}),
             Self::EdDsa | Self::Other => {
-                json!({"kty": "OKP", "crv": "Ed25519", "x": base64url::encode(*self.ed25519_pair().pk)})
+                json!({"kty": "OKP", "crv": "Ed25519", "x": base64url::encode(self.ed25519_key().verifying_key().to_bytes())})
             }
         };
         jwk["kid"] = json!(self.key_id());
@@ -94,7 +94,7 @@ impl Signer {
                 signature.to_vec()
             }
             Self::Rs256 => rsa::pkcs1v15::SigningKey::<Sha256>::new(rsa_key().clone()).sign(message).to_vec(),
-            Self::EdDsa | Self::Other => self.ed25519_pair().sk.sign(message, None).to_vec(),
+            Self::EdDsa | Self::Other => self.ed25519_key().sign(message).to_vec(),
         }
     }
 
@@ -110,9 +110,9 @@ impl Signer {
         json!({"alg": self.algorithm(), "kid": self.key_id(), "typ": "at+jwt"})
     }
 
-    fn ed25519_pair(self) -> ed25519_compact::KeyPair {
+    pub(super) fn ed25519_key(self) -> ed25519_dalek::SigningKey {
         let seed = if self == Self::Other { [2; 32] } else { [1; 32] };
-        ed25519_compact::KeyPair::from_seed(ed25519_compact::Seed::new(seed))
+        ed25519_dalek::SigningKey::from_bytes(&seed)
     }
 }
 
