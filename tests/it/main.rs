@@ -26,6 +26,7 @@ mod kill;
 mod legacy_sse;
 mod module;
 mod operators;
+mod replays;
 mod sessions;
 mod stories;
 mod streaming;

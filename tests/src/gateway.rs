@@ -135,7 +135,7 @@ const ACCESS_LOG: &str = "access.log";
 impl Gateway {
     /// Starts a signer and an Envoy with one worker in front of `upstream`.
     pub async fn start(shape: Shape, upstream: SocketAddr, configuration: Configuration) -> Self {
-        Self::launch(shape, upstream, configuration, |_| {}).await
+        Self::launch(1, shape, upstream, configuration, |_| {}).await
     }
 
     /// Starts a gateway whose Envoy gives `token` to requests that come without one, before any filter sees them: for
@@ -146,7 +146,7 @@ impl Gateway {
         configuration: Configuration,
         token: &str,
     ) -> Self {
-        Self::launch(shape, upstream, configuration, |document| add_token(document, token)).await
+        Self::launch(1, shape, upstream, configuration, |document| add_token(document, token)).await
     }
 
     /// Starts a gateway that reaches `upstream` over that version of HTTP.
@@ -156,7 +156,7 @@ impl Gateway {
         upstream: SocketAddr,
         configuration: Configuration,
     ) -> Self {
-        Self::launch(shape, upstream, configuration, |document| {
+        Self::launch(1, shape, upstream, configuration, |document| {
             if http == Http::Two {
                 speak_http2(&mut document["static_resources"]["clusters"][0]);
             }
@@ -173,7 +173,7 @@ impl Gateway {
         upstream: SocketAddr,
         configuration: Configuration,
     ) -> Self {
-        Self::launch(shape, upstream, configuration, |document| {
+        Self::launch(1, shape, upstream, configuration, |document| {
             let resources = &mut document["static_resources"];
             resources["listeners"][0]["address"]["socket_address"]["port_value"] = json!(port);
             resources["clusters"].as_array_mut().unwrap().push(cluster("provider", provider));
@@ -188,7 +188,7 @@ impl Gateway {
         authority: &Authority,
         required: bool,
     ) -> Self {
-        Self::launch(Shape::Mutual, upstream, configuration, |document| {
+        Self::launch(1, Shape::Mutual, upstream, configuration, |document| {
             authority.fill_in(document);
             if !required {
                 Authority::make_optional(document);
@@ -197,7 +197,18 @@ impl Gateway {
         .await
     }
 
+    /// Starts a gateway whose Envoy has several workers; connections are spread over them.
+    pub async fn with_workers(
+        workers: u16,
+        shape: Shape,
+        upstream: SocketAddr,
+        configuration: Configuration,
+    ) -> Self {
+        Self::launch(workers, shape, upstream, configuration, |_| {}).await
+    }
+
     async fn launch(
+        workers: u16,
         shape: Shape,
         upstream: SocketAddr,
         configuration: Configuration,
@@ -210,7 +221,7 @@ impl Gateway {
         let mut document = bootstrap_for(shape, upstream, signer.address, directory.path());
         change(&mut document);
         std::fs::write(&bootstrap, document.to_string()).unwrap();
-        let envoy = Envoy::start(&built("envoy"), &bootstrap, directory.path(), 1).await;
+        let envoy = Envoy::start(&built("envoy"), &bootstrap, directory.path(), workers).await;
         let envoy = envoy.unwrap_or_else(|failure| panic!("{}", failure.render()));
         let address = envoy.listener().await.unwrap();
         Self { envoy, address, signer, shape, configuration, directory }

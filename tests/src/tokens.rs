@@ -63,6 +63,15 @@ impl Issuer {
         }))
     }
 
+    /// A token that is bound to the key of this thumbprint.
+    pub fn bound(&self, subject: &str, scopes: &str, thumbprint: &str) -> String {
+        let now = now();
+        self.key.sign(&json!({
+            "iss": ISSUER, "aud": AUDIENCE, "sub": subject, "scope": scopes, "client_id": "test-client",
+            "iat": now, "exp": now + 600, "jti": format!("{subject}-{now}"), "cnf": { "jkt": thumbprint },
+        }))
+    }
+
     /// A token whose signature has one changed character.
     pub fn forged(&self) -> String {
         let token = self.token("mallory@example.com", "mcp:read mcp:write");

@@ -1,4 +1,5 @@
 use airlock_jose::{Algorithm, ClaimNames, Profile};
+use airlock_mcp::origin::HostPattern;
 use airlock_pipeline::Mode;
 use serde::Deserialize;
 use serde_json::Value;
@@ -43,9 +44,9 @@ pub struct ResourceConfiguration {
     /// The resource identifier: the URL that clients use for this server, such as `https://mcp.example.com/notes`.
     /// Everything under its path belongs to it. Proofs of possession must name it, whatever the proxy in front did.
     pub resource: String,
-    /// Other values of `:authority` under which requests for it arrive here.
+    /// Other names under which requests for it arrive here, on every port or on one.
     #[serde(default)]
-    pub hosts: Vec<String>,
+    pub hosts: Vec<HostPattern>,
     /// Values of `aud` of which a token must name one, compared exactly; without any, the identifier itself.
     #[serde(default)]
     pub audiences: Vec<String>,

@@ -2,6 +2,7 @@
 //! clients are told about each.
 
 use airlock_jose::{Algorithm, dpop::TargetUri};
+use airlock_mcp::origin::HostPattern;
 use airlock_pipeline::Reply;
 use serde_json::{Map, Value, json};
 
@@ -24,8 +25,10 @@ pub(crate) struct Resource {
     pub(crate) identifier: String,
     /// `https://mcp.example.com`: what the paths of proofs are joined to.
     origin: String,
-    /// Values of `:authority` under which it is reached here, in lower case.
-    authorities: Vec<String>,
+    /// The `:authority` of the identifier.
+    authority: String,
+    /// Other names under which it is reached here.
+    hosts: Vec<HostPattern>,
     /// `/notes`, or empty for a whole host.
     path: String,
     /// Values of `aud` of which a token must name one.
@@ -66,7 +69,9 @@ impl Resources {
         for (index, resource) in resources.iter().enumerate() {
             let shared = |other: &Resource| {
                 other.path == resource.path
-                    && other.authorities.iter().any(|authority| resource.authorities.contains(authority))
+                    && (other.serves(&resource.authority)
+                        || resource.serves(&other.authority)
+                        || other.hosts.iter().any(|host| resource.hosts.contains(host)))
             };
             if resources.iter().take(index).any(shared) {
                 return Err(format!(
@@ -92,7 +97,7 @@ impl Resources {
             return Target::Undescribed;
         }
         let authority = canonical_authority(authority);
-        let here = || self.0.iter().filter(|resource| resource.authorities.contains(&authority));
+        let here = || self.0.iter().filter(|resource| resource.serves(&authority));
         if let Some(described) = path.strip_prefix(WELL_KNOWN) {
             let exact = here().find(|resource| resource.path == described.trim_end_matches('/'));
             let mut all = here();
@@ -143,17 +148,22 @@ impl Resource {
             &configured.challenge_scopes
         };
         let challenge_scopes = challenged.join(" ");
-        let hosts = configured.hosts.iter().map(|host| canonical_authority(host));
         Ok(Self {
             identifier: configured.resource.clone(),
             metadata_url: format!("{origin}{WELL_KNOWN}{path}"),
-            authorities: std::iter::once(authority).chain(hosts).collect(),
+            authority,
+            hosts: configured.hosts.clone(),
             audiences: audiences(&configured),
             challenge_scopes,
             metadata: metadata(&configured, authorization_servers, proof_algorithms),
             origin,
             path,
         })
+    }
+
+    /// Whether requests with this `:authority`, in canonical form, can be for this resource.
+    fn serves(&self, authority: &str) -> bool {
+        self.authority == authority || self.hosts.iter().any(|host| host.matches(authority))
     }
 
     /// Whether a path is that of this resource, or under it.

@@ -175,7 +175,9 @@ fn a_missing_scope_is_asked_for_together_with_those_that_are_there() {
 fn a_scope_is_asked_for_in_the_scheme_of_the_caller_and_with_the_way_to_the_issuer() {
     let facts = Facts {
         scheme: Some(airlock_pipeline::Scheme::Dpop),
-        resource_metadata: Some("https://mcp.example.com/.well-known/oauth-protected-resource/mcp".to_owned()),
+        resource_metadata: Some(
+            "https://mcp.example.com/.well-known/oauth-protected-resource/mcp".to_owned(),
+        ),
         ..Facts::default()
     };
     assert_eq!(
