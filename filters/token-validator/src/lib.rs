@@ -27,13 +27,13 @@ mod workers;
 
 use std::rc::Rc;
 
-use airlock_jose::token_digest;
+use airlock_jose::{Claims, token_digest};
 use airlock_pipeline::{
-    CallAnswer, Caller, Denial, Exchange, Host, Mode, Next, Side, Stage, Upkeep, publish, rpc,
+    CallAnswer, Caller, Denial, Exchange, Headers, Host, Mode, Next, Scheme, Side, Stage, Upkeep, publish,
+    rpc,
 };
 
 use crate::{
-    cache::Verified,
     certificate::Rules,
     challenge::Challenges,
     credentials::Credentials,
@@ -86,26 +86,26 @@ impl TokenValidator {
         })
     }
 
-    /// Finds out who calls.
+    /// Finds out who calls, and takes away what only the gateway may see.
     fn authenticate(
         &self,
+        headers: &Headers,
         resource: Option<&Resource>,
         exchange: &mut Exchange,
         host: &mut dyn Host,
-    ) -> Result<Outcome, Denial> {
+    ) -> Result<Next, Denial> {
         let refusals = Refusals { challenges: &self.challenges, resource };
         if let Some(rules) = &self.certificates {
             let certificate = host.peer_certificate()?;
             rules.judge(certificate.as_ref()).map_err(|error| refusals.of_certificate(error))?;
         }
-        let headers = exchange.request_headers.clone();
-        let credentials = Credentials::read(&headers).map_err(|error| refusals.of_credentials(error))?;
+        let credentials = Credentials::read(headers).map_err(|error| refusals.of_credentials(error))?;
         let scheme = credentials.scheme;
         let digest = token_digest(credentials.token);
         let known = self.tokens.known(&digest, credentials.token, resource, &mut exchange.wait, host);
         let (verified, issuer) = match known.map_err(|error| refusals.of_token(scheme, error))? {
             Known::Good(verified, issuer) => (verified, issuer),
-            Known::Pending => return Ok(Outcome::Pending),
+            Known::Pending => return Ok(Next::Wait),
         };
         let shown = Shown {
             credentials,
@@ -115,28 +115,16 @@ impl TokenValidator {
         };
         let native = self.tokens.native_signatures;
         let judged = self.possession.judge(&shown, &verified, issuer, host, native);
-        let next_nonce = judged.map_err(|error| refusals.of_possession(scheme, error))?;
+        exchange.next_nonce = judged.map_err(|error| refusals.of_possession(scheme, error))?;
+        identify(&verified.claims, scheme, exchange, host);
         issuer.admission.judge(&verified.claims).map_err(|refused| refusals.of_admission(scheme, refused))?;
-        exchange.next_nonce = next_nonce;
-        exchange.facts.scheme = Some(scheme);
-        Ok(Outcome::Known(verified))
-    }
-
-    /// Passes on who calls, and takes away what only the gateway may see.
-    fn admit(&self, verified: &Verified, exchange: &mut Exchange, host: &mut dyn Host) -> Result<(), Denial> {
-        let claims = &verified.claims;
-        publish(host, "subject", &claims.subject);
-        if let Some(client) = &claims.client {
-            publish(host, "client", client);
-        }
-        exchange.facts.caller = Caller::Known(Rc::clone(claims));
         if !self.forward_token && self.mode == Mode::Enforce {
             host.remove_header(Side::Request, "authorization")?;
-            if exchange.request_headers.contains("dpop") {
+            if headers.contains("dpop") {
                 host.remove_header(Side::Request, "dpop")?;
             }
         }
-        Ok(())
+        Ok(Next::On)
     }
 }
 
@@ -160,10 +148,11 @@ impl Stage for TokenValidator {
             }
         };
         exchange.facts.resource_metadata = resource.map(|resource| resource.metadata_url.clone());
-        match self.authenticate(resource, exchange, host)? {
-            Outcome::Known(verified) => self.admit(&verified, exchange, host).map(|()| Next::On),
-            Outcome::Pending => Ok(Next::Wait),
-        }
+        // Borrowed for the time of this hook: a copy of all headers would cost as much as finding a remembered token.
+        let headers = std::mem::take(&mut exchange.request_headers);
+        let outcome = self.authenticate(&headers, resource, exchange, host);
+        exchange.request_headers = headers;
+        outcome
     }
 
     fn response_headers(&self, exchange: &mut Exchange, host: &mut dyn Host) -> Result<(), Denial> {
@@ -182,10 +171,14 @@ impl Stage for TokenValidator {
     }
 }
 
-/// Who calls.
-enum Outcome {
-    Known(Rc<Verified>),
-    Pending,
+/// Passes on who calls. Whether they may call at all is another question, and its answer is to be on record.
+fn identify(claims: &Rc<Claims>, scheme: Scheme, exchange: &mut Exchange, host: &mut dyn Host) {
+    publish(host, "subject", &claims.subject);
+    if let Some(client) = &claims.client {
+        publish(host, "client", client);
+    }
+    exchange.facts.caller = Caller::Known(Rc::clone(claims));
+    exchange.facts.scheme = Some(scheme);
 }
 
 /// Metadata can only be read.

@@ -25,6 +25,7 @@ fn lists_say_which_valid_tokens_may_call() {
             None => assert_eq!(outcome.admitted().subject, "alice", "{name}: {list}"),
             Some(expected) => {
                 assert_eq!(outcome.refused(), expected, "{name}: {list}");
+                assert!(outcome.caller.claims().is_some(), "who was refused is on record: {name}");
                 let is_challenged = !outcome.challenges().is_empty();
                 assert_eq!(is_challenged, expected.0 == 401, "another token would not help: {name}");
             }
