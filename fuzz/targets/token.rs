@@ -25,7 +25,8 @@ impl SignatureCheck for Anything {
 }
 
 static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| {
-    let issuer = |name: &str, profile| TrustedIssuer::new(name, vec!["a".into()], vec![]).with_profile(profile);
+    let issuer =
+        |name: &str, profile| TrustedIssuer::new(name, vec!["a".into()], vec![]).with_profile(profile);
     let mut entra = issuer("e/{tenant}", Profile::Entra);
     entra.tenants = vec!["t".into(), "u".into()];
     Verifier::new(vec![issuer("i", Profile::Rfc9068), entra, issuer("o", Profile::Okta)]).unwrap()
@@ -44,7 +45,8 @@ static KEYS: LazyLock<KeySet> = LazyLock::new(|| {
 fuzz_target!(|input: &[u8]| {
     verify(input);
     if let Some(at) = input.iter().position(|byte| *byte == b'\n') {
-        let [header, payload] = [&input[..at], &input[at + 1..]].map(|segment| URL_SAFE_NO_PAD.encode(segment));
+        let [header, payload] =
+            [&input[..at], &input[at + 1..]].map(|segment| URL_SAFE_NO_PAD.encode(segment));
         verify(format!("{header}.{payload}.AAAA").as_bytes());
     }
     if let Ok((keys, skipped)) = KeySet::from_published(input) {

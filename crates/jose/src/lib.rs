@@ -1,14 +1,17 @@
-//! Strict verification of JWT access tokens against configured key sets.
+//! Strict verification of JWT access tokens, and of the proofs that their callers hold the key.
 //!
 //! A token passes four stages, each in a module of its own, and a later stage never runs on what an earlier
 //! one refused:
 //!
 //! 1. parse: the compact form, base64url, JSON and the header, with limits and without a second reading
-//!    ([RFC 7515](https://www.rfc-editor.org/rfc/rfc7515), [RFC 8725](https://www.rfc-editor.org/rfc/rfc8725));
-//! 2. key selection: one configured issuer by its `iss`, then one key of that issuer;
-//! 3. signature: the key, not the token, says which algorithm it is;
+//!    ([RFC 7515](https://www.rfc-editor.org/rfc/rfc7515), [RFC 8725](https://www.rfc-editor.org/rfc/rfc8725)),
+//!    and then one configured issuer by its `iss` ([`Verifier::read`]);
+//! 2. key selection: one key of that issuer ([`Unverified::verify`], as the rest);
+//! 3. signature: the key, not the token, says which algorithm it is, and [`SignatureCheck`] who verifies it;
 //! 4. claims: audience, times, kind of token, and the caller the token speaks of
 //!    ([RFC 7519](https://www.rfc-editor.org/rfc/rfc7519), [RFC 9068](https://www.rfc-editor.org/rfc/rfc9068)).
+//!
+//! What a token is bound to ([`Confirmation`]) is for the caller to have proven; [`dpop`] reads such proofs.
 //!
 //! The crate does no I/O and reads no clock: keys come in as JSON, the time as seconds since 1970.
 //!

@@ -38,12 +38,10 @@ impl TargetUri {
     /// path stays before it, whatever dot segments are in the other.
     #[must_use]
     pub fn join(&self, path: &str) -> Option<Self> {
-        if path.len() > limits::TARGET_URI_BYTES {
-            return None;
-        }
         let path = before_query(path);
         let mut joined = self.0.strip_suffix('/').unwrap_or(&self.0).to_owned();
-        if !path.starts_with('/') {
+        let bytes = joined.len().saturating_add(path.len());
+        if !path.starts_with('/') || bytes > limits::TARGET_URI_BYTES {
             return None;
         }
         push_path(&mut joined, path)?;
@@ -288,6 +286,10 @@ mod tests {
             let joined = TargetUri::parse(base).unwrap().join(path);
             assert_eq!(joined.as_ref().map(TargetUri::as_str), expected, "{base} {path}");
         }
+        let base = TargetUri::parse("https://h").unwrap();
+        let longest = format!("/{}", "a".repeat(limits::TARGET_URI_BYTES - "https://h/".len()));
+        assert!(base.join(&longest).is_some() && base.join(&format!("{longest}?{longest}")).is_some());
+        assert_eq!(base.join(&format!("{longest}a")), None);
     }
 
     proptest! {
