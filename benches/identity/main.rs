@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Rounds of which the median counts. All variants take turns in each, so that what else the machine does meets all.
-const ROUNDS: usize = 11;
+const ROUNDS: usize = 9;
 
 /// Microseconds of CPU for each request, by round.
 type Measured = BTreeMap<&'static str, Vec<f64>>;

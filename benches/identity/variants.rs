@@ -10,6 +10,8 @@ use crate::{
 /// The server as clients know it; requests really go to 127.0.0.1.
 const RESOURCE: &str = "https://mcp.example.com/mcp";
 const ISSUER: &str = "https://idp.example.com";
+const RS256: &str = "jwt_authn RS256";
+const ES256: &str = "jwt_authn ES256";
 const BODY: &str =
     r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"text":"hello"}}}"#;
 
@@ -39,7 +41,6 @@ impl Calls {
         Self { tokens, proof_key: None }
     }
 
-    #[expect(dead_code, reason = "proofs are measured once the filter reads them")]
     /// Calls with one access token, bound to a key, and a proof of its own for each call.
     fn dpop(issuer: &Key, proof_key: Key) -> Self {
         let mut claims = claims();
@@ -83,47 +84,70 @@ impl Calls {
     }
 }
 
-/// Everything that is compared. Each comes after what it is compared with.
+/// Everything that is compared. The first is what all others are compared with.
 pub(crate) fn variants() -> Vec<Variant> {
-    // Tokens of an issuer that signs without a cache differ, as those of many callers do.
+    // Tokens that are not remembered differ, as those of many callers do.
     const CALLERS: usize = 64;
     let (rs256, es256, eddsa) = (Key::rs256(), Key::es256(), Key::eddsa());
-    let plain = |name, filter, issuer, tokens, beside| Variant {
+    let remembering = json!({});
+    let forgetful = json!({ "cache": { "entries": 0 } });
+    let in_wasm = json!({ "native_signatures": false });
+    let forgetful_in_wasm = json!({ "native_signatures": false, "cache": { "entries": 0 } });
+    let beside_rs256 = |most| Some((RS256, most));
+    let beside_es256 = |most| Some((ES256, most));
+    let bearer = |name, filter, issuer, tokens, beside| Variant {
         name,
         filter,
         calls: Calls::bearer(issuer, tokens),
-        count: 2000,
+        count: 1000,
         beside,
     };
-    let slow = |variant: Variant| Variant { count: 300, ..variant };
-    vec![
-        plain("no filter", None, &rs256, 1, None),
-        plain("jwt_authn RS256", native(&rs256, 0), &rs256, CALLERS, None),
-        plain("jwt_authn RS256, cached", native(&rs256, 100), &rs256, 1, None),
-        plain("jwt_authn ES256", native(&es256, 0), &es256, CALLERS, None),
-        plain("jwt_authn ES256, cached", native(&es256, 100), &es256, 1, None),
-        slow(plain(
-            "RS256",
-            ours("rs256", &rs256, json!({})),
+    let dpop = |name, more, proof_key, beside| Variant {
+        name,
+        filter: ours(&rs256, more),
+        calls: Calls::dpop(&rs256, proof_key),
+        count: 1000,
+        beside,
+    };
+    let mut variants = vec![
+        bearer("no filter", None, &rs256, 1, None),
+        bearer(RS256, native(&rs256, 0), &rs256, CALLERS, None),
+        bearer(ES256, native(&es256, 0), &es256, CALLERS, None),
+        bearer("jwt_authn RS256, cached", native(&rs256, 100), &rs256, 1, None),
+        bearer("jwt_authn ES256, cached", native(&es256, 100), &es256, 1, None),
+        bearer("bearer RS256, cached", ours(&rs256, &remembering), &rs256, 1, beside_rs256(Some(1.0))),
+        bearer("bearer ES256, cached", ours(&es256, &remembering), &es256, 1, beside_es256(Some(1.0))),
+        bearer("bearer RS256", ours(&rs256, &forgetful), &rs256, CALLERS, beside_rs256(None)),
+        bearer("bearer ES256", ours(&es256, &forgetful), &es256, CALLERS, beside_es256(None)),
+        bearer("bearer EdDSA", ours(&eddsa, &forgetful), &eddsa, CALLERS, beside_es256(None)),
+        dpop("DPoP ES256", &remembering, Key::es256(), beside_rs256(Some(2.5))),
+        dpop("DPoP EdDSA", &remembering, Key::eddsa(), beside_rs256(Some(2.5))),
+        bearer(
+            "bearer RS256, in wasm",
+            ours(&rs256, &forgetful_in_wasm),
             &rs256,
             CALLERS,
-            Some(("jwt_authn RS256", None)),
-        )),
-        slow(plain(
-            "ES256",
-            ours("es256", &es256, json!({})),
+            beside_rs256(None),
+        ),
+        bearer(
+            "bearer ES256, in wasm",
+            ours(&es256, &forgetful_in_wasm),
             &es256,
             CALLERS,
-            Some(("jwt_authn ES256", None)),
-        )),
-        slow(plain(
-            "EdDSA",
-            ours("eddsa", &eddsa, json!({})),
-            &eddsa,
-            CALLERS,
-            Some(("jwt_authn ES256", None)),
-        )),
-    ]
+            beside_es256(None),
+        ),
+        dpop("DPoP ES256, in wasm", &in_wasm, Key::es256(), beside_rs256(None)),
+    ];
+    for variant in &mut variants {
+        if variant.name.ends_with("in wasm") {
+            variant.count = 200;
+        }
+        // A VM of its own, so that none finds what another has cached.
+        if let Some(vm) = variant.filter.as_mut().and_then(|filter| filter.pointer_mut("/config/vm_config")) {
+            vm["vm_id"] = json!(variant.name);
+        }
+    }
+    variants
 }
 
 /// Envoy's own filter, with a cache of that many tokens.
@@ -142,9 +166,10 @@ fn native(issuer: &Key, cached: u32) -> Option<Value> {
     }))
 }
 
-/// The filter as it is shipped, in a VM of that name, with a configuration to which `more` is added.
-fn ours(vm: &str, issuer: &Key, more: Value) -> Option<Value> {
+/// The filter as it is shipped, with a configuration to which `more` is added.
+fn ours(issuer: &Key, more: &Value) -> Option<Value> {
     let mut configuration = json!({
+        "resources": [{ "resource": RESOURCE, "hosts": ["localhost"] }],
         "issuers": [{
             "issuer": ISSUER, "audiences": [RESOURCE], "algorithms": [issuer.algorithm()],
             "jwks": issuer.key_set(),
@@ -152,9 +177,7 @@ fn ours(vm: &str, issuer: &Key, more: Value) -> Option<Value> {
     });
     configuration.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let mut filter = shipped("filters/token-validator.yaml")["resources"][0]["typed_config"].take();
-    let config = &mut filter["config"];
-    config["vm_config"]["vm_id"] = json!(vm);
-    config["configuration"]["value"] = configuration;
+    filter["config"]["configuration"]["value"] = configuration;
     Some(filter)
 }
 
