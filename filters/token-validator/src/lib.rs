@@ -111,7 +111,8 @@ impl TokenValidator {
             credentials,
             token_digest: &digest,
             method: &exchange.facts.http_method,
-            uri: resource.and_then(|resource| resource.target_uri(&exchange.facts.path)),
+            path: &exchange.facts.path,
+            resource,
         };
         let native = self.tokens.native_signatures;
         let judged = self.possession.judge(&shown, &verified, issuer, host, native);

@@ -2,7 +2,7 @@
 
 use airlock_jose::{
     Algorithm, Claims, PublicKey, SignatureCheck,
-    dpop::{Expected, Proof, ProofError, TargetUri},
+    dpop::{Expected, Proof, ProofError},
 };
 use airlock_pipeline::{Host, HostError, Scheme};
 
@@ -13,6 +13,7 @@ use crate::{
     credentials::Credentials,
     nonce::{Freshness, Nonces},
     replay::{ReplayError, Replays},
+    resources::Resource,
     tokens::Issuer,
 };
 
@@ -51,8 +52,10 @@ pub(crate) struct Shown<'a> {
     pub(crate) credentials: Credentials<'a>,
     pub(crate) token_digest: &'a Digest,
     pub(crate) method: &'a str,
+    /// The path of the request.
+    pub(crate) path: &'a str,
     /// `None` where configuration does not say under which URL clients know this server: no proof can name it then.
-    pub(crate) uri: Option<TargetUri>,
+    pub(crate) resource: Option<&'a Resource>,
 }
 
 impl From<HostError> for PossessionError {
@@ -125,7 +128,8 @@ impl Possession {
         host: &mut dyn Host,
         native_signatures: bool,
     ) -> Result<Option<String>, PossessionError> {
-        let uri = shown.uri.as_ref().ok_or(PossessionError::Proof(ProofError::Uri))?;
+        let uri = shown.resource.and_then(|resource| resource.target_uri(shown.path));
+        let uri = &uri.ok_or(PossessionError::Proof(ProofError::Uri))?;
         let proof = Proof::parse(proof).map_err(PossessionError::Proof)?;
         let now_seconds = host.now_micros() / 1_000_000;
         let expected = Expected {
