@@ -180,7 +180,7 @@ pub(crate) fn replace_buffer(buffer: Buffer, size: usize, bytes: &[u8]) -> Resul
 pub(crate) fn headers(map: Map) -> Result<Headers, HostError> {
     // SAFETY: see `received`.
     let bytes = received(|data, size| unsafe { proxy_get_header_map_pairs(map as u32, data, size) })?;
-    read_map(&bytes).map(Headers::new).ok_or(HostError)
+    read_map(bytes).ok_or(HostError)
 }
 
 pub(crate) fn set_header(map: Map, name: &str, value: &str) -> Result<(), HostError> {
@@ -298,23 +298,24 @@ pub(crate) fn foreign_function(name: &str, argument: &[u8]) -> Result<Vec<u8>, H
 }
 
 /// Reads the ABI's form of a header map: a count, the sizes of all names and values, then each followed by a zero.
-fn read_map(bytes: &[u8]) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
-    let Some((count, rest)) = bytes.split_first_chunk::<4>() else { return Some(Vec::new()) };
+fn read_map(bytes: Vec<u8>) -> Option<Headers> {
+    let Some((count, rest)) = bytes.split_first_chunk::<4>() else { return Some(Headers::default()) };
     let count = usize::try_from(u32::from_le_bytes(*count)).ok()?;
-    let (sizes, mut data) = rest.split_at_checked(count.checked_mul(8)?)?;
+    let (sizes, _) = rest.split_at_checked(count.checked_mul(8)?)?;
+    let mut at = sizes.len().checked_add(4)?;
     let mut take = |size: &[u8]| {
         let size = usize::try_from(u32::from_le_bytes(size.try_into().ok()?)).ok()?;
-        let (value, after) = data.split_at_checked(size)?;
-        data = after.get(1..)?;
-        Some(value.to_vec())
+        let start = at;
+        let end = start.checked_add(size)?;
+        at = end.checked_add(1)?;
+        Some(start..end)
     };
-    sizes
-        .chunks_exact(8)
-        .map(|pair| {
-            let (name, value) = pair.split_at_checked(4)?;
-            Some((take(name)?, take(value)?))
-        })
-        .collect()
+    let lines = sizes.chunks_exact(8).map(|pair| {
+        let (name, value) = pair.split_at_checked(4)?;
+        Some((take(name)?, take(value)?))
+    });
+    let lines = lines.collect::<Option<Vec<_>>>()?;
+    Headers::within(bytes, lines)
 }
 
 fn write_map(lines: &[(&str, String)]) -> Vec<u8> {

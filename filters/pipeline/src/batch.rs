@@ -2,7 +2,7 @@
 
 use airlock_mcp::{Message, Span, batch, parse, transport};
 
-use crate::{Denial, Exchange, Host, HostError, Part, turn::Turn};
+use crate::{Denial, Exchange, Host, HostError, Part, request::record_id, turn::Turn};
 
 /// Shows every message of the request body to `judge`: the one that there is, or those of a batch in turn. A batch is
 /// refused as a whole with the first refusal, so that no part of it reaches the server before another is judged.
@@ -57,7 +57,7 @@ fn open(exchange: &mut Exchange, host: &mut dyn Host, body: &[u8], spans: &[Span
     let limits = &exchange.message_limits;
     for (part, span) in exchange.facts.batch.iter_mut().zip(spans) {
         if part.id.is_empty() {
-            part.id = host.random().iter().map(|byte| format!("{byte:02x}")).collect();
+            part.id = record_id(host);
         }
         part.message = read(body, span, limits);
     }

@@ -102,7 +102,9 @@ impl Chain {
     /// The response's headers have come, the server's or a reply's.
     pub fn response_headers(&mut self, host: &mut dyn Host, end_of_stream: bool) -> Directive {
         self.response_turn(host, end_of_stream, |chain, turn| {
-            turn.exchange.response_headers = turn.host.headers(Side::Response);
+            if turn.stages.iter().any(|stage| stage.reads_response_headers()) {
+                turn.exchange.response_headers = turn.host.headers(Side::Response);
+            }
             chain.answer.headers(turn, end_of_stream)
         })
     }

@@ -96,6 +96,10 @@ const PROPERTY_BYTES: usize = 256;
 /// Values come from clients: control characters become `?`, so that no line of a text log can be forged, and the
 /// length is bounded.
 pub fn publish(host: &mut dyn Host, name: &str, value: &str) {
+    let name = ["airlock.", name].concat();
+    if value.len() <= PROPERTY_BYTES && !value.contains(char::is_control) {
+        return host.set_property(&name, value.as_bytes());
+    }
     let mut clean = String::with_capacity(value.len().min(PROPERTY_BYTES));
     for character in value.chars().map(|c| if c.is_control() { '?' } else { c }) {
         if clean.len() + character.len_utf8() > PROPERTY_BYTES {
@@ -103,7 +107,7 @@ pub fn publish(host: &mut dyn Host, name: &str, value: &str) {
         }
         clean.push(character);
     }
-    host.set_property(&format!("airlock.{name}"), clean.as_bytes());
+    host.set_property(&name, clean.as_bytes());
 }
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ impl Request {
             open(facts, &turn.exchange.request_headers, turn.host);
         }
         // Every request has headers: where the proxy does not hand them over nothing can be judged.
-        let verdict = if turn.exchange.request_headers == Headers::default() {
+        let verdict = if turn.exchange.request_headers.is_empty() {
             Err(HostError.into())
         } else {
             let end = if end_of_stream { End::Said } else { End::Open };
@@ -294,11 +294,18 @@ fn refused_by(turn: &mut Turn<'_>, enforced: bool, denial: Denial) -> Result<(),
 /// Fills in what the first filter of a chain finds out about every request.
 fn open(facts: &mut Facts, headers: &Headers, host: &mut dyn Host) {
     let path = headers.text(":path").unwrap_or_default();
-    facts.id = host.random().iter().map(|byte| format!("{byte:02x}")).collect();
+    facts.id = record_id(host);
     facts.started_at = host.now_micros();
     facts.http_method = headers.text(":method").unwrap_or_default().to_owned();
     facts.host = headers.text(":authority").unwrap_or_default().to_owned();
     facts.path = path.split(['?', '#']).next().unwrap_or_default().to_owned();
+}
+
+/// 32 hexadecimal digits that tell a record from all others.
+pub(crate) fn record_id(host: &mut dyn Host) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = host.random().into_iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.filter_map(|digit| DIGITS.get(usize::from(digit)).map(|digit| char::from(*digit))).collect()
 }
 
 /// Whether `content-length` promises more than `limit` bytes, however many digits it has.

@@ -35,8 +35,10 @@ pub(crate) enum Watch {
 
 impl Answer {
     pub(crate) fn headers(&mut self, turn: &mut Turn<'_>, end_of_stream: bool) -> Directive {
-        let status = turn.exchange.response_headers.text(":status");
-        turn.exchange.facts.status = status.and_then(|code| code.parse().ok());
+        if !turn.exchange.response_headers.is_empty() {
+            let status = turn.exchange.response_headers.text(":status");
+            turn.exchange.facts.status = status.and_then(|code| code.parse().ok());
+        }
         // A reply of this chain or of a filter further in is ours already.
         if turn.exchange.facts.refusal.is_some() || turn.exchange.facts.answered {
             return Directive::Continue;

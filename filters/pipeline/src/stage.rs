@@ -62,6 +62,12 @@ pub trait Stage {
         Ok(())
     }
 
+    /// Whether this stage looks at the headers of responses. Where no stage of a filter does, the filter does not ask the
+    /// proxy for them, which costs as much as everything else that it does with a response.
+    fn reads_response_headers(&self) -> bool {
+        true
+    }
+
     /// The response's headers are there, and they are the server's, not a refusal of ours.
     fn response_headers(&self, exchange: &mut Exchange, host: &mut dyn Host) -> Result<(), Denial> {
         Ok(())

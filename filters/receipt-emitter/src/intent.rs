@@ -32,6 +32,10 @@ impl Stage for ReceiptIntent {
         self.mode
     }
 
+    fn reads_response_headers(&self) -> bool {
+        false
+    }
+
     fn reads_request(&self, exchange: &Exchange) -> bool {
         // Where headers cannot be held they come here before the verdict, or with one on headers alone; the one on the
         // body is there when the body ends.

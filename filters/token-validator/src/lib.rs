@@ -156,6 +156,10 @@ impl Stage for TokenValidator {
         outcome
     }
 
+    fn reads_response_headers(&self) -> bool {
+        false
+    }
+
     fn response_headers(&self, exchange: &mut Exchange, host: &mut dyn Host) -> Result<(), Denial> {
         match exchange.next_nonce.take() {
             Some(nonce) => Ok(host.set_header(Side::Response, "dpop-nonce", &nonce)?),
