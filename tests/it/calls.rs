@@ -71,7 +71,7 @@ async fn who_may_not_call_is_told_and_recorded(shape: Shape) {
     let answer = Call::tool("save", &nothing).token(&reader).send(gateway.address).await;
     assert_eq!((answer.status, answer.reason().as_str()), (403, "policy_scope"));
     let challenge = answer.headers["www-authenticate"].to_str().unwrap();
-    assert_eq!(challenge, r#"Bearer error="insufficient_scope", scope="mcp:write""#);
+    assert_eq!(challenge, r#"Bearer error="insufficient_scope", scope="mcp:read mcp:write""#);
 
     let answer = Call::tool("drop", &nothing).token(&reader).send(gateway.address).await;
     assert_eq!((answer.status, answer.reason().as_str()), (200, "policy_denied"));

@@ -115,7 +115,7 @@ async fn a_server_asks_only_whom_policy_lets_it_ask(shape: Shape) {
 
     let answer = call(&gateway, "mcp:read", "embed").await;
     assert_eq!((answer.status, answer.reason().as_str()), (403, "policy_scope"));
-    assert!(answer.headers["www-authenticate"].to_str().unwrap().contains(r#"scope="mcp:write""#));
+    assert!(answer.headers["www-authenticate"].to_str().unwrap().contains(r#"scope="mcp:read mcp:write""#));
     let answer = call(&gateway, writer, "use-model").await;
     assert_eq!((answer.status, answer.reason().as_str()), (200, "policy_capability"));
     assert_eq!(answer.json()["id"], 1);

@@ -141,6 +141,18 @@ pub struct IssuerConfiguration {
     pub denied: Denied,
 }
 
+impl IssuerConfiguration {
+    /// Every `iss` that it goes by.
+    pub(crate) fn names(&self) -> Vec<String> {
+        const TENANT: &str = "{tenant}";
+        if self.issuer.contains(TENANT) {
+            self.tenants.iter().map(|tenant| self.issuer.replace(TENANT, tenant)).collect()
+        } else {
+            vec![self.issuer.clone()]
+        }
+    }
+}
+
 /// Names of claims. Of each list the first that is present counts; without a list, that of the profile holds.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -68,7 +68,8 @@ impl TokenValidator {
     /// A sentence that names the issuer or key at fault and the remedy.
     pub fn new(configuration: Configuration, memory: &Memory) -> Result<Self, String> {
         let possession = Possession::new(configuration.dpop).map_err(|problem| format!("dpop.{problem}"))?;
-        let issuers: Vec<String> = configuration.issuers.iter().map(|issuer| issuer.issuer.clone()).collect();
+        let issuers: Vec<String> =
+            configuration.issuers.iter().flat_map(IssuerConfiguration::names).collect();
         let algorithms = possession.algorithms();
         let resources = Resources::new(configuration.resources, &issuers, algorithms)?;
         let bearer = configuration.issuers.iter().any(|issuer| !matches!(issuer.dpop, Requirement::Required));
