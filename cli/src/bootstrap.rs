@@ -1,7 +1,7 @@
 //! Envoy configuration, made from the very files in `envoy/` that people copy.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, SocketAddr},
 };
 
@@ -84,6 +84,8 @@ pub struct Site<'a> {
     pub signer: SocketAddr,
     /// File that the filter comes from.
     pub filter_file: &'a str,
+    /// Identity providers by the name of their cluster.
+    pub providers: &'a BTreeMap<String, Upstream>,
 }
 
 /// The bootstrap for a site.
@@ -123,6 +125,17 @@ pub fn bootstrap(site: &Site<'_>) -> Result<Value, Failure> {
     }
     let signer = socket_address(&site.signer.ip().to_string(), site.signer.port());
     set(&mut document, &format!("/static_resources/clusters/1/{endpoint}"), signer)?;
+    for (name, provider) in site.providers {
+        let mut cluster = document.pointer("/static_resources/clusters/1").cloned().ok_or_else(incomplete)?;
+        set(&mut cluster, "/name", json!(name))?;
+        set(&mut cluster, "/load_assignment/cluster_name", json!(name))?;
+        set(&mut cluster, &format!("/{endpoint}"), socket_address(&provider.host, provider.port))?;
+        if provider.tls {
+            cluster["transport_socket"] = tls(&provider.host);
+        }
+        let clusters = document.pointer_mut("/static_resources/clusters").and_then(Value::as_array_mut);
+        clusters.ok_or_else(incomplete)?.push(cluster);
+    }
     Ok(document)
 }
 
@@ -237,12 +250,22 @@ mod tests {
             upstream: &upstream,
             signer: "127.0.0.1:9".parse().unwrap(),
             filter_file: "filter.json",
+            providers: &BTreeMap::from([(
+                "idp".to_owned(),
+                Upstream::parse("https://idp.example.com").unwrap(),
+            )]),
         };
         let bootstrap = bootstrap(&site).unwrap();
         assert_eq!(
             bootstrap["static_resources"]["clusters"][0]["transport_socket"]["typed_config"]["sni"],
             "mcp.example.com"
         );
+        let provider = &bootstrap["static_resources"]["clusters"][2];
+        assert_eq!(
+            (&provider["name"], &provider["load_assignment"]["cluster_name"]),
+            (&json!("idp"), &json!("idp"))
+        );
+        assert_eq!(provider["transport_socket"]["typed_config"]["sni"], "idp.example.com");
         let filter = filter("airlock.wasm", &json!({ "policy": {} }), 7).unwrap();
         assert_eq!(
             filter["resources"][0]["typed_config"]["config"]["configuration"]["value"],

@@ -23,6 +23,7 @@ pub mod failure;
 pub mod interrupt;
 /// `airlock policy`.
 pub mod policy;
+pub mod providers;
 /// `airlock receipts`.
 pub mod receipts;
 /// `airlock signer`.

@@ -19,7 +19,7 @@ use crate::{
     envoy::{Envoy, Needs},
     failure::{Exit, Failure},
     interrupt::interrupted,
-    signer,
+    providers, signer,
     state::State,
 };
 
@@ -45,6 +45,7 @@ pub async fn up(arguments: &Up, console: Console) -> Result<Exit, Failure> {
     let checked = configuration.with_policy(arguments.policy.as_deref())?;
     let unguarded = !names_path(&checked, &upstream.path);
 
+    let providers = providers::clusters(&checked["identity"])?;
     let run = Run::new(&state)?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .await
@@ -65,6 +66,7 @@ pub async fn up(arguments: &Up, console: Console) -> Result<Exit, Failure> {
         upstream: &upstream,
         signer: signer_address,
         filter_file: &run.filter.display().to_string(),
+        providers: &providers,
     };
     write_json(&run.bootstrap, &bootstrap(&site)?)?;
     let starting = async {

@@ -139,14 +139,13 @@ impl Source {
         if has_keys && self.record.done > after {
             return Ok(if self.record.failures == 0 { Missing::Unknown } else { Missing::Unavailable });
         }
-        let patience = if has_keys {
+        if has_keys {
             self.wanted_after = self.wanted_after.max(Some(after));
-            self.settings.unknown_key_ms.saturating_add(self.settings.timeout_ms)
-        } else {
-            self.settings.timeout_ms
-        };
-        let until = wait.since_ms.saturating_add(patience);
-        if now_ms >= until || self.due() > until {
+        }
+        // An attempt has so long to begin, and as long again to end.
+        let begins_by = wait.since_ms.saturating_add(self.settings.timeout_ms);
+        let ends_by = begins_by.saturating_add(if has_keys { self.settings.timeout_ms } else { 0 });
+        if now_ms >= ends_by || self.due() > begins_by {
             return Ok(Missing::Unavailable);
         }
         Ok(Missing::Wait)

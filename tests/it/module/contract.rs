@@ -76,7 +76,11 @@ fn a_configuration_that_is_wrong_is_refused_with_its_place() {
         ("airlock", b"[1]".to_vec(), "airlock: the configuration must be an object"),
         ("airlock", [b'['; 100_000].to_vec(), "airlock: the configuration is not JSON"),
         ("airlock", without("", "policy"), "airlock: the section `policy` is missing"),
-        ("airlock", without("/identity/issuers/0", "jwks"), "airlock: identity.issuers[0]"),
+        (
+            "airlock",
+            without("/identity/issuers/0", "jwks"),
+            "airlock: identity: issuers[0].jwks: the keys must be here",
+        ),
         ("airlock", with("/receipts/digests/key", "short".into()), "receipts: digests.key: "),
         ("airlock", with("/policy/rules/0/effect", "perhaps".into()), "policy.rules[0].effect: "),
         ("airlock", with("/mcp/limits/depth", (-1).into()), "mcp.limits.depth: "),
