@@ -115,7 +115,7 @@ const flows = {
 
   async proof({ key, method, url, nonce, token }) {
     const pair = keys.get(key ?? (await newKey("ES256")));
-    return { proof: await generateProof(pair, url, method, nonce, token) };
+    return { proof: await generateProof(pair, url, method, nonce ?? undefined, token) };
   },
 };
 

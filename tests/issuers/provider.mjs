@@ -61,7 +61,9 @@ function provider() {
       redirect_uris: [], response_types: [],
     }],
     jwks: { keys: signingKeys() },
-    enabledJWA: { dPoPSigningAlgValues: ALGORITHMS },
+    enabledJWA: { dPoPSigningAlgValues: [...ALGORITHMS, "EdDSA"] },
+    // A client that registered for some scopes may ask for others later, as with most providers.
+    extraClientMetadata: { properties: ["any_scope"], validator: (context, name, value, metadata) => void delete metadata.scope },
     cookies: { keys: [secrets.cookies] },
     scopes: ["openid", "offline_access", ...new Set(scopes)],
     features: {

@@ -121,7 +121,8 @@ async fn clients_sign_in_through_a_chain_of_filters() {
 async fn an_official_client_signs_in_with_a_bound_token_and_nonces() {
     let (_server, url) = everything();
     let upstream = url.strip_prefix("http://").unwrap().strip_suffix("/mcp").unwrap().parse().unwrap();
-    let plan_of_site = Plan::new().await.asking_for_nonces().with("/issuers/0/dpop", json!("required"));
+    let plan_of_site =
+        Plan::new().await.asking_for_nonces().with("/identity/issuers/0/dpop", json!("required"));
     let site = plan_of_site.open(Shape::Whole, upstream).await;
     site.provider.require_nonces(true).await;
     for algorithm in ["ES256", "RS256", "EdDSA"] {
@@ -137,18 +138,27 @@ async fn an_official_client_signs_in_with_a_bound_token_and_nonces() {
 /// A client whose token lacks a scope is told which, asks for it, and keeps those that it had.
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_ask_for_the_scope_that_they_lack() {
-    let (_upstream, upstream) = Upstream::start().await;
-    let site = Plan::new().await.open(Shape::Whole, upstream).await;
+    let (_server, url) = everything();
+    let upstream = url.strip_prefix("http://").unwrap().strip_suffix("/mcp").unwrap().parse().unwrap();
+    let site = Plan::new()
+        .await
+        .with("/policy/rules/1/tools", json!(["get-sum"]))
+        .open(Shape::Whole, upstream)
+        .await;
     let plan = json!({ "steps": [
-        { "call": "echo", "arguments": {} }, { "call": "save", "arguments": {} }, { "call": "echo", "arguments": {} },
+        { "call": "echo", "arguments": { "message": "before" } },
+        { "call": "get-sum", "arguments": { "a": 1, "b": 2 } },
+        { "call": "echo", "arguments": { "message": "after" } },
     ] });
-    // What the Python SDK does is the same; the server of this test answers it too plainly.
-    for sdk in [Sdk::TypeScriptOne] {
+    for sdk in Sdk::ALL {
         let outcome = sdk.sign_in(&site.resource, "alice", None, &plan).await;
         for step in outcome["steps"].as_array().unwrap() {
             assert!(step["ok"].is_object(), "{sdk:?}: {outcome}");
         }
         assert_eq!(outcome["token"]["scope"], "mcp:read mcp:write", "{sdk:?}");
+        let requests = outcome["requests"].as_array().unwrap();
+        let refused = requests.iter().filter(|request| *request == "POST server/mcp 403").count();
+        assert_eq!(refused, 1, "{sdk:?}: {requests:?}");
     }
 }
 

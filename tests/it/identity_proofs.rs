@@ -134,8 +134,11 @@ async fn unbound_tokens_are_refused_where_they_must_be_bound() {
         (json!({ "scopes": ["mcp:write"] }), "mcp:read mcp:write", 401),
     ] {
         let (_upstream, address) = Upstream::start().await;
-        let site =
-            Plan::new().await.with("/issuers/0/dpop", requirement.clone()).open(Shape::Whole, address).await;
+        let site = Plan::new()
+            .await
+            .with("/identity/issuers/0/dpop", requirement.clone())
+            .open(Shape::Whole, address)
+            .await;
         let unbound = site.client.credentials(&site.resource, scope, None).await;
         let answer = site.call(&unbound, None).await;
         assert_eq!(answer.status, status, "{requirement}: {}", answer.text());

@@ -21,8 +21,9 @@ async fn site(
     let resource = Resource { shape, algorithm: "RS256", ..Resource::new(audience, &["mcp:read"]) };
     plan.provider.protect(&[resource]).await;
     let origin = plan.provider.issuer();
-    plan.with("/issuers", json!([issuer(&origin)]))
-        .with("/resources/0/audiences", json!([audience]))
+    plan.with("/identity/issuers", json!([issuer(&origin)]))
+        .with("/identity/resources/0/audiences", json!([audience]))
+        .with("/identity/resources/0/authorization_servers", json!([origin]))
         .open(Shape::Whole, upstream)
         .await
 }

@@ -9,6 +9,7 @@
 
 mod alone;
 mod attacks;
+mod authorization;
 mod batches;
 mod calls;
 mod capabilities;

@@ -207,6 +207,13 @@ impl Gateway {
         Self::launch(workers, shape, upstream, configuration, |_| {}).await
     }
 
+    /// Starts a gateway that forwards each request to the server that it names, wherever that listens. Its filters see
+    /// what goes to `/mcp`; the rest, such as metadata and the requests of a sign-in, passes.
+    pub async fn forwarding(shape: Shape, configuration: Configuration) -> Self {
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 9));
+        Self::launch(1, shape, nowhere, configuration, forward_by_name).await
+    }
+
     async fn launch(
         workers: u16,
         shape: Shape,
@@ -320,6 +327,47 @@ fn add_token(document: &mut Value, token: &str) {
             "mutations": [{ "append": { "header": header, "append_action": "ADD_IF_ABSENT" } }],
         },
     }]);
+}
+
+fn forward_by_name(document: &mut Value) {
+    let cache = json!({ "name": "names", "dns_lookup_family": "V4_PREFERRED" });
+    let manager =
+        &mut document["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"];
+    let filters = manager["http_filters"].as_array_mut().unwrap();
+    let (router, ours) = filters.split_last().unwrap();
+    let disabled: serde_json::Map<String, Value> = ours
+        .iter()
+        .map(|filter| {
+            let disabled = json!({ "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": true });
+            (filter["name"].as_str().unwrap().to_owned(), disabled)
+        })
+        .collect();
+    let resolver = json!({
+        "name": "envoy.filters.http.dynamic_forward_proxy",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig",
+            "dns_cache_config": cache,
+        },
+    });
+    let with_resolver = [ours, &[resolver, router.clone()]].concat();
+    manager["http_filters"] = json!(with_resolver);
+    let routes = manager["route_config"]["virtual_hosts"][0]["routes"].as_array_mut().unwrap();
+    let everything = routes.pop().unwrap();
+    routes.push(json!({ "match": { "path": "/mcp" }, "route": everything["route"] }));
+    routes.push(json!({
+        "match": { "prefix": "/" }, "route": everything["route"], "typed_per_filter_config": disabled,
+    }));
+    let upstream = &mut document["static_resources"]["clusters"][0];
+    *upstream = json!({
+        "name": upstream["name"], "connect_timeout": "1s", "lb_policy": "CLUSTER_PROVIDED",
+        "cluster_type": {
+            "name": "envoy.clusters.dynamic_forward_proxy",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig",
+                "dns_cache_config": cache,
+            },
+        },
+    });
 }
 
 fn cluster(name: &str, address: SocketAddr) -> Value {

@@ -24,8 +24,8 @@ pub struct Plan {
     /// The URL of the server for clients: its resource identifier.
     pub resource: String,
     port: u16,
-    /// Section `identity` of the configuration: the resource, and the provider as issuer whose keys are fetched.
-    pub identity: Value,
+    /// With the resource in its section `identity`, and the provider as issuer whose keys are fetched.
+    pub configuration: Configuration,
 }
 
 /// All of it at work.
@@ -52,26 +52,26 @@ impl Plan {
             "resources": [{ "resource": resource, "scopes_supported": ["mcp:read"] }],
             "issuers": [{ "issuer": provider.issuer(), "cluster": "provider" }],
         });
-        Self { provider, client, resource, port, identity }
+        let configuration = Configuration::default().with("/identity", identity);
+        Self { provider, client, resource, port, configuration }
     }
 
-    /// With something else at a JSON pointer of the section.
+    /// With something else at a JSON pointer of the configuration.
     #[must_use]
     pub fn with(mut self, pointer: &str, value: Value) -> Self {
-        self.identity = Configuration(self.identity).with(pointer, value).0;
+        self.configuration = self.configuration.with(pointer, value);
         self
     }
 
     /// With proofs that need a nonce of the gateway.
     #[must_use]
     pub fn asking_for_nonces(self) -> Self {
-        self.with("/dpop", json!({ "nonce": { "required": true } }))
+        self.with("/identity/dpop", json!({ "nonce": { "required": true } }))
     }
 
     /// Opens the gateway in front of `upstream`.
     pub async fn open(self, shape: Shape, upstream: SocketAddr) -> Site {
-        let Self { provider, client, resource, port, identity } = self;
-        let configuration = Configuration::default().with("/identity", identity);
+        let Self { provider, client, resource, port, configuration } = self;
         let gateway = Gateway::beside(provider.address, port, shape, upstream, configuration).await;
         Site { provider, client, resource, gateway }
     }

@@ -13,7 +13,7 @@ use std::{
 use airlock_receipt::{Effect, Record};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::time::timeout;
+use tokio::{task::JoinSet, time::timeout};
 
 use crate::{
     gateway::{Configuration, Gateway, Shape},
@@ -24,6 +24,9 @@ use crate::{
 
 /// How long a suite or a client may take: many times of what it does.
 const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Scenarios that a client goes through side by side. More would only wait for one another.
+const AT_ONCE: usize = 4;
 
 /// Who calls through a gateway.
 const CALLER: &str = "suite@example.com";
@@ -52,7 +55,16 @@ pub enum Suite {
     Next2026,
 }
 
-/// What the suite has said of a server.
+/// A client that goes through scenarios of the suite, in which the suite plays the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guest {
+    /// The client that the Python SDK is tested with.
+    Python,
+    /// `tests/clients/typescript/session.mjs` on the newest SDK, which signs in, with tokens that are bound to a key.
+    TypeScriptBound,
+}
+
+/// What the suite has said of a server or client.
 #[derive(Clone, Debug)]
 pub struct Verdict {
     /// Each check by its scenario, its id, and how many of the same id came before it.
@@ -164,13 +176,58 @@ impl Suite {
     }
 }
 
-/// Every scenario leaves a directory `server-SCENARIO-TIME` with `checks.json`.
+impl Guest {
+    /// Goes through the scenarios `auth/NAME`, a few at a time, straight to where the suite listens or through a
+    /// gateway that forwards ([`Gateway::forwarding`]). The exit code is that of none.
+    pub async fn sign_in(self, scenarios: &[&str], through: Option<SocketAddr>) -> Verdict {
+        let directory = TempDir::new().unwrap();
+        for some in scenarios.chunks(AT_ONCE) {
+            let mut running = JoinSet::new();
+            for scenario in some {
+                let mut command = node_package("conformance-next/dist/index.js");
+                command.args(["client", "--scenario", &format!("auth/{scenario}"), "--timeout", "120000"]);
+                command.args(["--command", &self.command()]).arg("-o").arg(directory.path());
+                match (self, through) {
+                    (_, None) => {}
+                    (Self::Python, Some(gateway)) => {
+                        command.env("HTTP_PROXY", format!("http://{gateway}"));
+                    }
+                    (Self::TypeScriptBound, Some(gateway)) => {
+                        command.env("VIA", gateway.to_string());
+                    }
+                }
+                running.spawn(async move { finish(&mut command).await });
+            }
+            running.join_all().await;
+        }
+        let checks = checks(&directory.path().join("auth"));
+        let found: BTreeSet<&str> = checks.keys().map(|(scenario, ..)| scenario.as_str()).collect();
+        assert_eq!(found.len(), scenarios.len(), "not every scenario has checked something: {found:?}");
+        Verdict { checks, code: None }
+    }
+
+    /// The suite appends the URL.
+    fn command(self) -> String {
+        match self {
+            Self::Python => {
+                let client = brought(".tools/sdk-examples/conformance_client.py");
+                format!("{} {}", python().display(), client.display())
+            }
+            Self::TypeScriptBound => {
+                let client = repository().join("tests/suites/guest.sh");
+                format!("{}", client.display())
+            }
+        }
+    }
+}
+
+/// Every scenario leaves a directory `SCENARIO-TIME` with `checks.json`; those of servers have `server-` before it.
 fn checks(directory: &Path) -> BTreeMap<(String, String, usize), Check> {
     let mut checks = BTreeMap::new();
     for entry in std::fs::read_dir(directory).unwrap() {
         let entry = entry.unwrap();
         let name = entry.file_name().into_string().unwrap();
-        let scenario = name.strip_prefix("server-").unwrap();
+        let scenario = name.strip_prefix("server-").unwrap_or(&name);
         let scenario = scenario.get(..scenario.len() - "-2026-07-28T00-00-00-000Z".len()).unwrap();
         let reports: Vec<Value> =
             serde_json::from_slice(&read(entry.path().join("checks.json")).unwrap()).unwrap();
