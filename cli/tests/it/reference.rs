@@ -61,7 +61,7 @@ const SOURCES: [&str; 6] = [
 ];
 
 /// Words of those files that look like reasons and are none.
-const OTHER_WORDS: [&str; 30] = [
+const OTHER_WORDS: [&str; 31] = [
     "authorization_servers",
     "bearer_methods_supported",
     "default_authority",
@@ -74,6 +74,7 @@ const OTHER_WORDS: [&str; 30] = [
     "default_unknown_key_seconds",
     "discovery_uri",
     "dns_san_peer_certificate",
+    "dpop_bound_access_tokens_required",
     "dpop_signing_alg_values_supported",
     "error_description",
     "invalid_dpop_proof",

@@ -15,8 +15,8 @@ use crate::resources::Resource;
 pub(crate) struct Challenges {
     /// Whether some issuer's tokens are good without a proof.
     bearer: bool,
-    /// Names of the algorithms of proofs, separated by spaces.
-    algorithms: String,
+    /// Algorithms of proofs.
+    algorithms: Vec<Algorithm>,
 }
 
 /// An error of RFC 6750 section 3.1 or RFC 9449 section 7.1.
@@ -34,8 +34,17 @@ pub(crate) struct Error<'a> {
 
 impl Challenges {
     pub(crate) fn new(bearer: bool, algorithms: &[Algorithm]) -> Self {
-        let names: Vec<&str> = algorithms.iter().map(|algorithm| algorithm.name()).collect();
-        Self { bearer, algorithms: names.join(" ") }
+        Self { bearer, algorithms: algorithms.to_vec() }
+    }
+
+    /// Whether some issuer's tokens are good without a proof.
+    pub(crate) fn accept_bearer(&self) -> bool {
+        self.bearer
+    }
+
+    /// Algorithms of proofs.
+    pub(crate) fn algorithms(&self) -> &[Algorithm] {
+        &self.algorithms
     }
 
     /// A 401 for a request without anything that could be judged: no error is named then (RFC 6750 section 3.1).
@@ -78,7 +87,8 @@ impl Challenges {
             parameters.push(("error_description", format!("{description} ({})", error.reason)));
         }
         if scheme == Scheme::Dpop {
-            parameters.push(("algs", self.algorithms.clone()));
+            let names: Vec<&str> = self.algorithms.iter().map(|algorithm| algorithm.name()).collect();
+            parameters.push(("algs", names.join(" ")));
         }
         let parameters: Vec<String> =
             parameters.into_iter().map(|(name, value)| format!("{name}=\"{value}\"")).collect();

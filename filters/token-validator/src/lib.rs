@@ -70,10 +70,9 @@ impl TokenValidator {
         let possession = Possession::new(configuration.dpop).map_err(|problem| format!("dpop.{problem}"))?;
         let issuers: Vec<String> =
             configuration.issuers.iter().flat_map(IssuerConfiguration::names).collect();
-        let algorithms = possession.algorithms();
-        let resources = Resources::new(configuration.resources, &issuers, algorithms)?;
         let bearer = configuration.issuers.iter().any(|issuer| !matches!(issuer.dpop, Requirement::Required));
-        let challenges = Challenges::new(bearer, algorithms);
+        let challenges = Challenges::new(bearer, possession.algorithms());
+        let resources = Resources::new(configuration.resources, &issuers, &challenges)?;
         let Configuration { issuers, cache, native_signatures, .. } = configuration;
         let tokens = Tokens::new(issuers, &resources, cache, native_signatures, memory)?;
         Ok(Self {

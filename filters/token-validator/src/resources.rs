@@ -1,12 +1,12 @@
 //! The MCP servers behind this gateway as protected resources (RFC 9728): which of them a request is for, and what
 //! clients are told about each.
 
-use airlock_jose::{Algorithm, dpop::TargetUri};
+use airlock_jose::dpop::TargetUri;
 use airlock_mcp::origin::HostPattern;
 use airlock_pipeline::Reply;
 use serde_json::{Map, Value, json};
 
-use crate::configuration::ResourceConfiguration;
+use crate::{challenge::Challenges, configuration::ResourceConfiguration};
 
 /// Where metadata is found (RFC 9728 section 3): the path of the resource follows.
 pub(crate) const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
@@ -58,11 +58,11 @@ impl Resources {
     pub(crate) fn new(
         configured: Vec<ResourceConfiguration>,
         issuers: &[String],
-        proof_algorithms: &[Algorithm],
+        challenges: &Challenges,
     ) -> Result<Self, String> {
         let mut resources = Vec::with_capacity(configured.len());
         for (index, resource) in configured.into_iter().enumerate() {
-            let resource = Resource::new(resource, issuers, proof_algorithms)
+            let resource = Resource::new(resource, issuers, challenges)
                 .map_err(|problem| format!("resources[{index}].{problem}"))?;
             resources.push(resource);
         }
@@ -119,7 +119,7 @@ impl Resource {
     fn new(
         configured: ResourceConfiguration,
         issuers: &[String],
-        proof_algorithms: &[Algorithm],
+        challenges: &Challenges,
     ) -> Result<Self, String> {
         let problem = "resource: must be `https://host[:port][/path]`, in normal form, without a query and a slash at \
                        the end; `http` only for this machine (RFC 9728 section 1.2)";
@@ -155,7 +155,7 @@ impl Resource {
             hosts: configured.hosts.clone(),
             audiences: audiences(&configured),
             challenge_scopes,
-            metadata: metadata(&configured, authorization_servers, proof_algorithms),
+            metadata: metadata(&configured, authorization_servers, challenges),
             origin,
             path,
         })
@@ -210,13 +210,14 @@ fn audiences(configured: &ResourceConfiguration) -> Vec<String> {
 fn metadata(
     configured: &ResourceConfiguration,
     authorization_servers: &[String],
-    proof_algorithms: &[Algorithm],
+    challenges: &Challenges,
 ) -> Vec<u8> {
     let mut document = Map::new();
     document.insert("resource".to_owned(), json!(configured.resource));
     document.insert("authorization_servers".to_owned(), json!(authorization_servers));
     document.insert("bearer_methods_supported".to_owned(), json!(["header"]));
-    document.insert("dpop_signing_alg_values_supported".to_owned(), json!(proof_algorithms));
+    document.insert("dpop_signing_alg_values_supported".to_owned(), json!(challenges.algorithms()));
+    document.insert("dpop_bound_access_tokens_required".to_owned(), json!(!challenges.accept_bearer()));
     if !configured.scopes_supported.is_empty() {
         document.insert("scopes_supported".to_owned(), json!(configured.scopes_supported));
     }

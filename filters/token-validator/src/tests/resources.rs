@@ -32,6 +32,7 @@ fn metadata_is_answered_here_without_a_token() {
             "bearer_methods_supported": ["header"],
             "scopes_supported": ["mcp:read", "mcp:write"],
             "dpop_signing_alg_values_supported": ["ES256", "EdDSA", "RS256"],
+            "dpop_bound_access_tokens_required": false,
         });
         assert_eq!(document, expected);
         assert_eq!(outcome.header_lines("access-control-allow-origin"), ["*"]);
