@@ -130,8 +130,8 @@ pub fn bootstrap(site: &Site<'_>) -> Result<Value, Failure> {
         set(&mut cluster, "/name", json!(name))?;
         set(&mut cluster, "/load_assignment/cluster_name", json!(name))?;
         set(&mut cluster, &format!("/{endpoint}"), socket_address(&provider.host, provider.port))?;
-        if provider.tls {
-            cluster["transport_socket"] = tls(&provider.host);
+        if let (true, Some(members)) = (provider.tls, cluster.as_object_mut()) {
+            members.insert("transport_socket".to_owned(), tls(&provider.host));
         }
         let clusters = document.pointer_mut("/static_resources/clusters").and_then(Value::as_array_mut);
         clusters.ok_or_else(incomplete)?.push(cluster);

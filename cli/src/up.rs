@@ -7,7 +7,7 @@ use std::{
 
 use airlock_receipt::Record;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::oneshot};
 
 use crate::{
@@ -45,7 +45,7 @@ pub async fn up(arguments: &Up, console: Console) -> Result<Exit, Failure> {
     let checked = configuration.with_policy(arguments.policy.as_deref())?;
     let unguarded = !names_path(&checked, &upstream.path);
 
-    let providers = providers::clusters(&checked["identity"])?;
+    let providers = providers::clusters(checked.get("identity").unwrap_or(&Value::Null))?;
     let run = Run::new(&state)?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .await

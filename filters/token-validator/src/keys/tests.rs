@@ -77,9 +77,7 @@ impl Worker {
 }
 
 fn host() -> MemoryHost {
-    let mut host = MemoryHost::default();
-    host.now = START_MS * 1_000;
-    host
+    MemoryHost { now: START_MS * 1_000, ..MemoryHost::default() }
 }
 
 fn now(host: &MemoryHost) -> u64 {
