@@ -119,13 +119,18 @@ impl TokenValidator {
         exchange.next_nonce = judged.map_err(|error| refusals.of_possession(scheme, error))?;
         identify(&verified.claims, scheme, exchange, host);
         issuer.admission.judge(&verified.claims).map_err(|refused| refusals.of_admission(scheme, refused))?;
-        if !self.forward_token && self.mode == Mode::Enforce {
+        if self.keeps_credentials() {
             host.remove_header(Side::Request, "authorization")?;
             if headers.contains("dpop") {
                 host.remove_header(Side::Request, "dpop")?;
             }
         }
         Ok(Next::On)
+    }
+
+    /// Whether what clients authenticate with ends here.
+    fn keeps_credentials(&self) -> bool {
+        !self.forward_token && self.mode == Mode::Enforce
     }
 }
 
@@ -161,6 +166,11 @@ impl Stage for TokenValidator {
     }
 
     fn response_headers(&self, exchange: &mut Exchange, host: &mut dyn Host) -> Result<(), Denial> {
+        if self.keeps_credentials() {
+            // It is the gateway that clients authenticate to. A challenge of the server behind it could lead them, and
+            // what they sign in with, to anybody.
+            host.remove_header(Side::Response, "www-authenticate")?;
+        }
         match exchange.next_nonce.take() {
             Some(nonce) => Ok(host.set_header(Side::Response, "dpop-nonce", &nonce)?),
             None => Ok(()),

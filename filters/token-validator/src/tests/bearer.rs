@@ -1,6 +1,6 @@
 use airlock_jose::issue::SigningKey;
 use airlock_pipeline::{
-    Options,
+    Headers, Options,
     memory::{self, Departed, MemoryHost, Passed},
     rpc,
 };
@@ -137,4 +137,29 @@ fn a_token_that_cannot_be_taken_out_refuses_the_call() {
     host.faults.headers = true;
     let Passed::Refused(reply) = host.request(&mut chain, &[b"{}"], false) else { panic!("refused") };
     assert_eq!((reply.status, host.upstream), (500, Departed::default()));
+}
+
+#[test]
+fn a_challenge_of_the_server_reaches_the_client_only_where_its_token_reaches_the_server() {
+    let evil = "Bearer resource_metadata=\"https://evil.example.com/.well-known/oauth-protected-resource\"";
+    for (member, value, passes) in
+        [("mode", "enforce", false), ("mode", "observe", true), ("forward_token", "true", true)]
+    {
+        let value = serde_json::from_str(value).unwrap_or_else(|_| json!(value));
+        let stage = stage(with(&format!("/{member}"), value), &Memory::default()).unwrap();
+        let (mut chain, _) = memory::chain(vec![Box::new(stage)], Options::default());
+        let mut headers = memory::post();
+        headers.set("authorization", format!("Bearer {}", key().sign(&claims())).as_bytes());
+        let mut host = MemoryHost::with_request(headers);
+        host.now = NOW * 1_000_000;
+        assert_eq!(host.request(&mut chain, &[b"{}"], false), Passed::On(b"{}".to_vec()));
+        let answer = Headers::from([(":status", "401"), ("www-authenticate", evil)]);
+        host.response(&mut chain, answer, &[], false);
+        let answer = host.downstream.headers.unwrap();
+        assert_eq!(
+            (answer.text(":status"), answer.contains("www-authenticate")),
+            (Some("401"), passes),
+            "{member}"
+        );
+    }
 }
