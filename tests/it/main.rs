@@ -31,6 +31,7 @@ mod replays;
 mod sessions;
 mod stories;
 mod streaming;
+mod tokens;
 mod unheld;
 mod up;
 mod updates;

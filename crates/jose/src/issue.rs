@@ -68,11 +68,16 @@ impl SigningKey {
         self.sign_jwt(&json!({"alg": "EdDSA", "typ": "dpop+jwt", "jwk": jwk}), claims)
     }
 
-    fn sign_jwt(&self, header: &Value, claims: &Value) -> String {
-        let signing_input =
-            format!("{}.{}", base64url::encode(header.to_string()), base64url::encode(claims.to_string()));
+    /// Signs this header and this payload as they are, whatever they say: what verifiers must refuse is made of it.
+    #[must_use]
+    pub fn sign_anything(&self, header: &str, payload: &[u8]) -> String {
+        let signing_input = format!("{}.{}", base64url::encode(header), base64url::encode(payload));
         let signature = self.key.sign(signing_input.as_bytes());
         format!("{signing_input}.{}", base64url::encode(signature.to_bytes()))
+    }
+
+    fn sign_jwt(&self, header: &Value, claims: &Value) -> String {
+        self.sign_anything(&header.to_string(), claims.to_string().as_bytes())
     }
 }
 
