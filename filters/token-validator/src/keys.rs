@@ -145,7 +145,9 @@ impl Source {
         // An attempt has so long to begin, and as long again to end.
         let begins_by = wait.since_ms.saturating_add(self.settings.timeout_ms);
         let ends_by = begins_by.saturating_add(if has_keys { self.settings.timeout_ms } else { 0 });
-        if now_ms >= ends_by || self.due() > begins_by {
+        // While one is under way, the next is what is due.
+        let is_under_way = self.record.begun > after && self.record.done <= after;
+        if now_ms >= ends_by || (self.due() > begins_by && !is_under_way) {
             return Ok(Missing::Unavailable);
         }
         Ok(Missing::Wait)

@@ -183,6 +183,24 @@ fn an_unknown_key_brings_about_a_fetch_and_a_flood_of_them_no_more_than_one_at_a
 }
 
 #[test]
+fn a_request_that_is_asked_again_while_its_fetch_is_under_way_goes_on_waiting() {
+    let (mut host, mut worker) = (host(), Worker::new());
+    worker.attempt(&mut host, provider(&[1]));
+    pass(&mut host, 1_000);
+    let mut request = worker.request(&host);
+    assert_eq!(worker.missing(&mut request, &mut host), Missing::Wait);
+    pass(&mut host, UNKNOWN_KEY_MS - 1_000);
+    let under_way = worker.tick(&mut host);
+    assert_eq!(worker.missing(&mut request, &mut host), Missing::Wait);
+    let following = worker.answer(under_way.calls[0].id, None, &mut host).calls;
+    let answer = |call: &OutgoingCall| provider(&[1, 2])(&call.path);
+    let following = worker.answer(following[0].id, answer(&following[0]).as_ref(), &mut host).calls;
+    assert_eq!(worker.missing(&mut request, &mut host), Missing::Wait);
+    worker.answer(following[0].id, answer(&following[0]).as_ref(), &mut host);
+    assert_eq!(worker.held(&host), Some(2));
+}
+
+#[test]
 fn a_key_that_the_issuer_does_not_have_is_unknown_once_it_was_asked() {
     let (mut host, mut worker) = (host(), Worker::new());
     worker.attempt(&mut host, provider(&[1]));
