@@ -310,11 +310,11 @@ fn read_map(bytes: Vec<u8>) -> Option<Headers> {
         at = end.checked_add(1)?;
         Some(start..end)
     };
-    let lines = sizes.chunks_exact(8).map(|pair| {
+    let mut lines = Vec::with_capacity(count);
+    for pair in sizes.chunks_exact(8) {
         let (name, value) = pair.split_at_checked(4)?;
-        Some((take(name)?, take(value)?))
-    });
-    let lines = lines.collect::<Option<Vec<_>>>()?;
+        lines.push((take(name)?, take(value)?));
+    }
     Headers::within(bytes, lines)
 }
 

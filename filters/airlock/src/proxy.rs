@@ -1,4 +1,7 @@
-use std::{cell::RefCell, collections::BTreeMap};
+use std::{
+    cell::{OnceCell, RefCell},
+    collections::BTreeMap,
+};
 
 use airlock_pipeline::{Headers, Host, HostError, PeerCertificate, Reply, Side};
 
@@ -10,11 +13,37 @@ use crate::{
 thread_local! {
     /// Counters that this VM has defined, by name. Those that the proxy does not take are not tried again.
     static COUNTERS: RefCell<BTreeMap<String, Option<u32>>> = const { RefCell::new(BTreeMap::new()) };
+
+    /// Random bytes for ids.
+    static DRAWN: RefCell<Drawn> = const { RefCell::new(Drawn { ids: [[0; 16]; IDS], left: 0 }) };
 }
 
-/// The proxy that this module runs in.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Proxy;
+/// Random ids that are drawn at a time.
+const IDS: usize = 32;
+
+/// Random ids that have not been given out: every request needs one, and a question to the proxy costs more than many.
+struct Drawn {
+    ids: [[u8; 16]; IDS],
+    left: usize,
+}
+
+impl Drawn {
+    /// An id that nobody has; `None` where the host's source fails.
+    fn next(&mut self) -> Option<[u8; 16]> {
+        if self.left == 0 {
+            getrandom::fill(self.ids.as_flattened_mut()).ok()?;
+            self.left = IDS;
+        }
+        self.left = self.left.saturating_sub(1);
+        self.ids.get(self.left).copied()
+    }
+}
+
+/// The proxy that this module runs in, during one callback: its time stands still.
+#[derive(Debug, Default)]
+pub(crate) struct Proxy {
+    now_nanoseconds: OnceCell<u64>,
+}
 
 impl Host for Proxy {
     fn headers(&self, side: Side) -> Headers {
@@ -79,7 +108,7 @@ impl Host for Proxy {
     }
 
     fn now_micros(&self) -> u64 {
-        hostcalls::now_nanoseconds() / 1_000
+        self.now_nanoseconds.get_or_init(hostcalls::now_nanoseconds) / 1_000
     }
 
     fn random(&mut self) -> [u8; 16] {
@@ -116,9 +145,6 @@ pub(crate) fn count(name: &str) {
 
 /// 16 random bytes. Where the host's source fails the clock stands in: ids stay distinct within a worker.
 pub(crate) fn random() -> [u8; 16] {
-    let mut bytes = [0; 16];
-    if getrandom::fill(&mut bytes).is_err() {
-        bytes = u128::from(hostcalls::now_nanoseconds()).to_be_bytes();
-    }
-    bytes
+    let drawn = DRAWN.with_borrow_mut(Drawn::next);
+    drawn.unwrap_or_else(|| u128::from(hostcalls::now_nanoseconds()).to_be_bytes())
 }

@@ -111,7 +111,7 @@ impl Filter {
             if attempt && self.send(stage, &call) {
                 continue;
             }
-            let next = working.answered(call.id, None, &mut Proxy);
+            let next = working.answered(call.id, None, &mut Proxy::default());
             wake |= next.wake;
             again_ms = next.again_ms;
             warn(&next.warnings);
@@ -184,7 +184,7 @@ impl Context for Filter {
             .filter(|_| body <= answer_bytes)
             .and_then(|status| Some(CallAnswer { status, body: answer_body(body)? }));
         let Some(working) = configured.plan.stages.get(stage) else { return };
-        let wanted = working.answered(id, answer, &mut Proxy);
+        let wanted = working.answered(id, answer, &mut Proxy::default());
         let wake = self.carry_out(&configured, stage, wanted, now);
         self.rest(&configured, wake, now);
     }
@@ -194,7 +194,7 @@ impl Context for Filter {
         for Call { stage, id, .. } in std::mem::take(&mut self.calls).into_values() {
             let stage = self.configured.as_ref().and_then(|configured| configured.plan.stages.get(stage));
             if let Some(stage) = stage {
-                stage.answered(id, None, &mut Proxy);
+                stage.answered(id, None, &mut Proxy::default());
             }
         }
         true
@@ -217,7 +217,7 @@ impl RootContext for Filter {
         let now = milliseconds();
         let mut wake = false;
         for (index, stage) in configured.plan.stages.iter().enumerate() {
-            let wanted = stage.upkeep(&mut Proxy);
+            let wanted = stage.upkeep(&mut Proxy::default());
             wake |= self.carry_out(&configured, index, wanted, now);
         }
         let due = configured.rhythm.borrow_mut().delivers(now);

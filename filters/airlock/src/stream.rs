@@ -58,7 +58,7 @@ impl Stream {
     /// Asks the stage that waits again, while calls to the proxy concern this stream; whether one still waits.
     pub(crate) fn resume(&mut self) -> bool {
         if self.waits()
-            && self.run_request(|chain| chain.resume(&mut Proxy)) == Directive::Continue
+            && self.run_request(|chain| chain.resume(&mut Proxy::default())) == Directive::Continue
             && hostcalls::continue_request().is_err()
         {
             self.refuse(HostError.into());
@@ -67,7 +67,7 @@ impl Stream {
     }
 
     fn refuse(&mut self, denial: Denial) {
-        self.run_request(|chain| chain.refuse_request(&mut Proxy, denial));
+        self.run_request(|chain| chain.refuse_request(&mut Proxy::default(), denial));
     }
 
     /// Runs one callback of the response; a filter that is not at work leaves it alone.
@@ -86,10 +86,10 @@ impl Stream {
         let mut directive = if load(link, &mut exchange.borrow_mut().facts) {
             callback(chain)
         } else {
-            chain.refuse_request(&mut Proxy, lost())
+            chain.refuse_request(&mut Proxy::default(), lost())
         };
         if !share(link, &exchange.borrow().facts) && directive == Directive::Continue {
-            directive = chain.refuse_request(&mut Proxy, lost());
+            directive = chain.refuse_request(&mut Proxy::default(), lost());
         }
         directive
     }
@@ -100,7 +100,7 @@ impl Stream {
             State::Unconfigured => unconfigured(),
             State::Lost => lost(),
             State::Idle(_) | State::Running { .. } => {
-                return self.run_request(|chain| chain.request_headers(&mut Proxy, end_of_stream));
+                return self.run_request(|chain| chain.request_headers(&mut Proxy::default(), end_of_stream));
             }
         };
         proxy::count(&format!("refused.{}", denial.reason));
@@ -111,7 +111,7 @@ impl Stream {
     /// The proxy says that it is over.
     fn finish(&mut self) {
         self.run(|chain| {
-            chain.finish(&mut Proxy);
+            chain.finish(&mut Proxy::default());
             Directive::Continue
         });
         if let State::Running { chain, exchange, link, .. } = std::mem::replace(&mut self.0, State::Lost) {
@@ -223,25 +223,25 @@ impl HttpContext for StreamContext {
     }
 
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        self.request(|chain| chain.request_body(&mut Proxy, size, end_of_stream))
+        self.request(|chain| chain.request_body(&mut Proxy::default(), size, end_of_stream))
     }
 
     fn on_http_request_trailers(&mut self, _count: usize) -> Action {
-        let action = self.request(|chain| chain.request_trailers(&mut Proxy));
+        let action = self.request(|chain| chain.request_trailers(&mut Proxy::default()));
         self.wait_if_needed();
         action
     }
 
     fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
-        self.response(|chain| chain.response_headers(&mut Proxy, end_of_stream))
+        self.response(|chain| chain.response_headers(&mut Proxy::default(), end_of_stream))
     }
 
     fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        self.response(|chain| chain.response_body(&mut Proxy, size, end_of_stream))
+        self.response(|chain| chain.response_body(&mut Proxy::default(), size, end_of_stream))
     }
 
     fn on_http_response_trailers(&mut self, _count: usize) -> Action {
-        self.response(|chain| chain.response_trailers(&mut Proxy))
+        self.response(|chain| chain.response_trailers(&mut Proxy::default()))
     }
 
     fn on_log(&mut self) {

@@ -304,8 +304,10 @@ fn open(facts: &mut Facts, headers: &Headers, host: &mut dyn Host) {
 /// 32 hexadecimal digits that tell a record from all others.
 pub(crate) fn record_id(host: &mut dyn Host) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut id = String::with_capacity(32);
     let digits = host.random().into_iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits.filter_map(|digit| DIGITS.get(usize::from(digit)).map(|digit| char::from(*digit))).collect()
+    id.extend(digits.filter_map(|digit| DIGITS.get(usize::from(digit)).map(|digit| char::from(*digit))));
+    id
 }
 
 /// Whether `content-length` promises more than `limit` bytes, however many digits it has.
