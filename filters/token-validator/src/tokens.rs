@@ -32,6 +32,7 @@ pub(crate) struct Issuer {
     /// Digest of its whole configuration: what was verified under another is verified again.
     digest: Digest,
     keys: IssuerKeys,
+    audiences: Vec<String>,
     clock_skew_seconds: u64,
     pub(crate) dpop: Requirement,
     pub(crate) mtls: Requirement,
@@ -127,10 +128,13 @@ impl Tokens {
         if !matches!(known, Known::Pending) {
             *wait = None;
         }
-        if let (Known::Good(verified, _), Some(resource)) = (&known, resource)
-            && !verified.claims.audience.iter().any(|audience| resource.audiences.contains(audience))
-        {
-            return Err(TokensError::Token(TokenError::Audience));
+        if let (Known::Good(verified, issuer), Some(resource)) = (&known, resource) {
+            // One and the same name must be right for both: a token for two resources of its issuer opens no third.
+            let fits = |audience: &&String| {
+                resource.audiences.contains(audience)
+                    && (issuer.audiences.is_empty() || issuer.audiences.contains(audience))
+            };
+            verified.claims.audience.iter().find(fits).ok_or(TokensError::Token(TokenError::Audience))?;
         }
         Ok(known)
     }
@@ -234,6 +238,7 @@ impl Issuer {
             // `Debug` shows every member.
             digest: Sha256::digest(format!("{configured:?}")).into(),
             keys: IssuerKeys::new(configured, memory)?,
+            audiences: configured.audiences.clone(),
             clock_skew_seconds: configured.clock_skew_seconds,
             dpop: configured.dpop.clone(),
             mtls: configured.mtls.clone(),
@@ -247,8 +252,10 @@ impl IssuerKeys {
         match (&configured.jwks, &configured.cluster) {
             (Some(jwks), None) => {
                 let keys = KeySet::parse(jwks).map_err(|error| format!("jwks: {error}"))?;
-                if keys.is_empty() {
-                    return Err("jwks: no key verifies a supported algorithm".to_owned());
+                let algorithms =
+                    configured.algorithms.clone().unwrap_or_else(|| configured.profile.algorithms());
+                if !algorithms.iter().any(|algorithm| keys.verifies(*algorithm)) {
+                    return Err("jwks: no key is for any of the issuer's `algorithms`".to_owned());
                 }
                 Ok(Self::Configured(Rc::new(keys)))
             }

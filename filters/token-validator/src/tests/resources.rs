@@ -148,6 +148,11 @@ fn an_issuer_and_a_resource_must_agree_on_the_audience() {
         let outcome = gateway.bearer(&key().sign(&claims_with("aud", json!(other))));
         assert_eq!(outcome.refused(), (401, "token_audience"), "{other}");
     }
+    // A name for each is not one for both.
+    set(&mut configuration, "/resources/0/audiences", json!(["api://notes", "api://mail"]));
+    let mut gateway = Gateway::new(configuration.clone());
+    let two = json!(["api://files", "api://mail"]);
+    assert_eq!(gateway.bearer(&key().sign(&claims_with("aud", two))).refused(), (401, "token_audience"));
     set(&mut configuration, "/resources/0/audiences", json!(["api://mail"]));
     let error = stage(configuration, &crate::Memory::default()).unwrap_err();
     assert!(error.contains("no issuer has an audience of `https://mcp.example.com/mcp`"), "{error}");
