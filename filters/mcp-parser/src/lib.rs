@@ -16,7 +16,7 @@ use airlock_mcp::{Class, Message, transport};
 use airlock_pipeline::{Denial, Exchange, Headers, Host, Next, Session, Side, Stage, publish};
 
 pub use configuration::Configuration;
-pub use session::{Key, Sessions};
+pub use session::Sessions;
 
 /// JSON-RPC code for a request that is not a valid message (JSON-RPC 2.0 section 5.1).
 const INVALID_REQUEST: i64 = -32600;

@@ -6,11 +6,9 @@
 //! accept each other's sessions (ADR 0009).
 
 use airlock_mcp::transport;
-use airlock_pipeline::{Caller, Denial, Facts, Host, HostError, NEW};
+use airlock_pipeline::{Caller, Denial, Facts, Host, HostError, SealKey};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use hmac::{Hmac, KeyInit, Mac};
 use serde::Deserialize;
-use sha2::Sha256;
 
 use crate::idle;
 
@@ -19,17 +17,12 @@ use crate::idle;
 #[serde(default, deny_unknown_fields)]
 pub struct Sessions {
     /// Key of the seal. Without one the proxy draws it at its start, and its sessions end with it.
-    pub key: Option<Key>,
+    pub key: Option<SealKey>,
     /// Seconds without a request after which a session has ended.
     pub idle_seconds: u32,
     /// Seconds after which a session has ended in any case.
     pub lifetime_seconds: u32,
 }
-
-/// A key of at least 16 bytes, in configuration base64url without padding. Its `Debug` shows nothing of it.
-#[derive(Clone, Deserialize)]
-#[serde(try_from = "String")]
-pub struct Key(Vec<u8>);
 
 /// Name of the shared value that holds the drawn key.
 const DRAWN_KEY: &str = "airlock.session_key";
@@ -59,16 +52,17 @@ impl Sessions {
             return Err(unknown());
         };
         let seal = URL_SAFE_NO_PAD.decode(seal).map_err(|_| unknown())?;
-        let mac = self.mac(id, opened_at, facts, host)?;
-        if seal.len() != SEAL_BYTES || mac.clone().verify_truncated_left(&seal).is_err() {
+        if seal.len() != SEAL_BYTES {
             return Err(unknown());
         }
+        let sealed = sealed_parts(id, opened_at, facts);
+        let mac = self.key(host)?.sealed(&sealed.map(str::as_bytes), &seal)?.ok_or_else(unknown)?;
         let opened_at = u64::from_str_radix(opened_at, 16).map_err(|_| unknown())?;
         let now = seconds(host);
         if now.saturating_sub(opened_at) > u64::from(self.lifetime_seconds) {
             return Err(ended("session_expired", "the session is too old: open a new one"));
         }
-        if idle::touch(host, &mac.finalize().into_bytes(), opened_at, now, self.idle_seconds)? {
+        if idle::touch(host, &mac, opened_at, now, self.idle_seconds)? {
             return Err(ended("session_idle", "the session was not used for too long: open a new one"));
         }
         Ok(id.to_owned())
@@ -84,53 +78,31 @@ impl Sessions {
             return Err(Denial::unreadable_answer("response_session_id", message));
         }
         let opened_at = format!("{:x}", seconds(host));
-        let seal = self.mac(id, &opened_at, facts, host)?.finalize().into_bytes();
+        let seal = self.key(host)?.mac(&sealed_parts(id, &opened_at, facts).map(str::as_bytes))?;
         let seal = URL_SAFE_NO_PAD.encode(seal.get(..SEAL_BYTES).unwrap_or_default());
         Ok(format!("{id}.{opened_at}.{seal}"))
     }
 
-    fn mac(
-        &self,
-        id: &str,
-        opened_at: &str,
-        facts: &Facts,
-        host: &mut dyn Host,
-    ) -> Result<Hmac<Sha256>, HostError> {
-        let drawn;
-        let key = match &self.key {
-            Some(Key(key)) => key,
-            None => {
-                drawn = drawn_key(host)?;
-                &drawn
-            }
-        };
-        let mut mac = Hmac::<Sha256>::new_from_slice(key).map_err(|_| HostError)?;
-        let (kind, caller) = match &facts.caller {
-            Caller::Unknown => ("unknown", ["", "", ""]),
-            Caller::Anonymous => ("anonymous", ["", "", ""]),
-            Caller::Known(claims) => {
-                let client = claims.client.as_deref().unwrap_or_default();
-                ("known", [claims.issuer.as_str(), claims.subject.as_str(), client])
-            }
-        };
-        // Each part after its length: no two lists of parts are the same bytes.
-        for part in ["airlock session 1", id, opened_at, &facts.path, kind].into_iter().chain(caller) {
-            mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-            mac.update(part.as_bytes());
+    /// The configured key, or the one that the workers of the proxy have agreed on.
+    fn key(&self, host: &mut dyn Host) -> Result<SealKey, HostError> {
+        match &self.key {
+            Some(key) => Ok(key.clone()),
+            None => SealKey::drawn(host, DRAWN_KEY),
         }
-        Ok(mac)
     }
 }
 
-/// The key that the workers of a proxy have agreed on.
-fn drawn_key(host: &mut dyn Host) -> Result<Vec<u8>, HostError> {
-    if let Some((key, _)) = host.shared(DRAWN_KEY)? {
-        return Ok(key);
-    }
-    let key = host.secret()?;
-    // Where another worker was faster, its key is the one.
-    let _ = host.share(DRAWN_KEY, &key, NEW);
-    host.shared(DRAWN_KEY)?.map(|(key, _)| key).ok_or(HostError)
+/// What a seal is over.
+fn sealed_parts<'a>(id: &'a str, opened_at: &'a str, facts: &'a Facts) -> [&'a str; 8] {
+    let (kind, [issuer, subject, client]) = match &facts.caller {
+        Caller::Unknown => ("unknown", ["", "", ""]),
+        Caller::Anonymous => ("anonymous", ["", "", ""]),
+        Caller::Known(claims) => {
+            let client = claims.client.as_deref().unwrap_or_default();
+            ("known", [claims.issuer.as_str(), claims.subject.as_str(), client])
+        }
+    };
+    ["airlock session 1", id, opened_at, &facts.path, kind, issuer, subject, client]
 }
 
 fn seconds(host: &dyn Host) -> u64 {
@@ -139,19 +111,4 @@ fn seconds(host: &dyn Host) -> u64 {
 
 fn ended(reason: &'static str, message: &str) -> Denial {
     Denial::new(404, NO_SESSION, reason, message)
-}
-
-impl TryFrom<String> for Key {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, &'static str> {
-        let key = URL_SAFE_NO_PAD.decode(text).map_err(|_| "not base64url without padding")?;
-        if key.len() < 16 { Err("a key needs at least 16 bytes") } else { Ok(Self(key)) }
-    }
-}
-
-impl std::fmt::Debug for Key {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Key")
-    }
 }

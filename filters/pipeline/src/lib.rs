@@ -16,6 +16,7 @@ pub mod memory;
 mod request;
 mod response;
 mod search;
+mod secret;
 mod stage;
 mod turn;
 
@@ -28,4 +29,5 @@ pub use denial::{Denial, Reply, rpc};
 pub use exchange::{Caller, Evidence, Exchange, Facts, Part, Refusal, Scheme, Session, Verdict, Wait};
 pub use headers::{Headers, Repeated};
 pub use host::{Host, HostError, NEW, PeerCertificate, Side, publish};
+pub use secret::SealKey;
 pub use stage::{Mode, Next, Stage};

@@ -18,7 +18,6 @@ mod possession;
 mod refusal;
 mod replay;
 mod resources;
-mod secret;
 #[cfg(test)]
 mod tests;
 mod tokens;

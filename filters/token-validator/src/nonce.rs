@@ -5,11 +5,9 @@
 
 use std::cell::OnceCell;
 
-use airlock_pipeline::{Host, HostError};
+use airlock_pipeline::{Host, HostError, SealKey};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
-
-use crate::secret::Key;
 
 /// Whether proofs must have a nonce of the gateway, and which.
 #[derive(Clone, Debug, Deserialize)]
@@ -18,7 +16,7 @@ pub struct Configuration {
     /// Whether a proof without a current nonce is refused.
     pub required: bool,
     /// Key of the nonces' seal. Gateways that share it accept each other's; without one, a proxy draws its own.
-    pub key: Option<Key>,
+    pub key: Option<SealKey>,
     /// Seconds for which a nonce is the current one. It is accepted for as long again.
     pub lifetime_seconds: u64,
 }
@@ -27,7 +25,7 @@ pub struct Configuration {
 #[derive(Debug)]
 pub(crate) struct Nonces {
     /// Where configuration has none, it is drawn when the first nonce is needed.
-    key: OnceCell<Key>,
+    key: OnceCell<SealKey>,
     lifetime_seconds: u64,
 }
 
@@ -99,7 +97,7 @@ impl Nonces {
         else {
             return Ok(Freshness::Stale);
         };
-        if !self.key(host)?.sealed(&seal_of(begun_at), seal)? {
+        if self.key(host)?.sealed(&seal_of(begun_at), seal)?.is_none() {
             return Ok(Freshness::Stale);
         }
         let (begun_at, now) = (u64::from_be_bytes(*begun_at), seconds(host));
@@ -113,11 +111,11 @@ impl Nonces {
         })
     }
 
-    fn key(&self, host: &mut dyn Host) -> Result<&Key, HostError> {
+    fn key(&self, host: &mut dyn Host) -> Result<&SealKey, HostError> {
         match self.key.get() {
             Some(key) => Ok(key),
             None => {
-                let key = Key::drawn(host, DRAWN_KEY)?;
+                let key = SealKey::drawn(host, DRAWN_KEY)?;
                 Ok(self.key.get_or_init(|| key))
             }
         }
@@ -147,7 +145,7 @@ mod tests {
         host
     }
 
-    fn keyed(key: Option<Key>, lifetime_seconds: u64) -> Nonces {
+    fn keyed(key: Option<SealKey>, lifetime_seconds: u64) -> Nonces {
         Nonces::new(Configuration { required: true, key, lifetime_seconds }).unwrap().unwrap()
     }
 
@@ -155,8 +153,8 @@ mod tests {
         keyed(None, lifetime_seconds)
     }
 
-    fn key(character: char) -> Option<Key> {
-        Some(Key::try_from(character.to_string().repeat(32)).unwrap())
+    fn key(character: char) -> Option<SealKey> {
+        Some(SealKey::try_from(character.to_string().repeat(32)).unwrap())
     }
 
     #[test]

@@ -11,9 +11,7 @@
 
 use std::cell::OnceCell;
 
-use airlock_pipeline::{Host, HostError, NEW};
-
-use crate::secret::Key;
+use airlock_pipeline::{Host, HostError, NEW, SealKey};
 
 /// How much is remembered, and for how long.
 #[derive(Debug)]
@@ -22,7 +20,7 @@ pub(crate) struct Replays {
     capacity: usize,
     /// How long after its time of issue a proof may still be accepted, seconds.
     window_seconds: u64,
-    key: OnceCell<Key>,
+    key: OnceCell<SealKey>,
 }
 
 /// Why a proof is not accepted.
@@ -125,7 +123,7 @@ impl Replays {
         let key = match self.key.get() {
             Some(key) => key,
             None => {
-                let key = Key::drawn(host, KEY)?;
+                let key = SealKey::drawn(host, KEY)?;
                 self.key.get_or_init(|| key)
             }
         };

@@ -169,7 +169,10 @@ fn gateways_with_one_key_accept_each_others_sessions() {
         let error = serde_json::from_value::<Configuration>(json!({"sessions": {"key": key}})).unwrap_err();
         assert!(error.to_string().contains(problem), "{error}");
     }
-    assert_eq!(format!("{:?}", with_key("bm90LWEtc2VjcmV0LWtleQ").configuration.sessions.key), "Some(Key)");
+    assert_eq!(
+        format!("{:?}", with_key("bm90LWEtc2VjcmV0LWtleQ").configuration.sessions.key),
+        "Some(SealKey)"
+    );
 }
 
 #[test]

@@ -1,23 +1,24 @@
-use airlock_pipeline::{Host, HostError, NEW};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use serde::Deserialize;
 use sha2::Sha256;
 
-/// A key of at least [`Key::BYTES`] bytes, in configuration base64url without padding. Its `Debug` shows nothing of it.
+use crate::{Host, HostError, NEW};
+
+/// A key for what the gateway seals and has to recognise as its own, such as session ids and nonces: of at least [`SealKey::BYTES`] bytes, in configuration base64url without padding. Its `Debug` shows nothing of it.
 #[derive(Clone, Deserialize)]
 #[serde(try_from = "String")]
-pub struct Key(Vec<u8>);
+pub struct SealKey(Vec<u8>);
 
-impl Key {
+impl SealKey {
     /// Shortest key, in bytes.
-    pub(crate) const BYTES: usize = 16;
+    pub const BYTES: usize = 16;
 
     /// The key that all workers of a proxy have agreed on under this name: drawn by the first that asks.
     ///
     /// # Errors
     /// [`HostError`] where the proxy does not share it, or has no source of secrets.
-    pub(crate) fn drawn(host: &mut dyn Host, name: &str) -> Result<Self, HostError> {
+    pub fn drawn(host: &mut dyn Host, name: &str) -> Result<Self, HostError> {
         if host.shared(name)?.is_none() {
             let key = host.secret()?;
             // Where another worker was faster, its key is the one.
@@ -29,13 +30,21 @@ impl Key {
 
     /// HMAC-SHA256 over the parts, each after its length: no two lists of parts are the same bytes. The first part
     /// names the purpose.
-    pub(crate) fn mac(&self, parts: &[&[u8]]) -> Result<[u8; 32], HostError> {
+    ///
+    /// # Errors
+    /// [`HostError`] where there is no MAC under this key.
+    pub fn mac(&self, parts: &[&[u8]]) -> Result<[u8; 32], HostError> {
         Ok(self.over(parts)?.finalize().into_bytes().into())
     }
 
-    /// Whether `seal` begins [`Key::mac`] of these parts, compared in constant time.
-    pub(crate) fn sealed(&self, parts: &[&[u8]], seal: &[u8]) -> Result<bool, HostError> {
-        Ok(self.over(parts)?.verify_truncated_left(seal).is_ok())
+    /// [`SealKey::mac`] of these parts, if `seal` begins it, compared in constant time.
+    ///
+    /// # Errors
+    /// [`HostError`] where there is no MAC under this key.
+    pub fn sealed(&self, parts: &[&[u8]], seal: &[u8]) -> Result<Option<[u8; 32]>, HostError> {
+        let mac = self.over(parts)?;
+        let begins = mac.clone().verify_truncated_left(seal).is_ok();
+        Ok(begins.then(|| mac.finalize().into_bytes().into()))
     }
 
     fn over(&self, parts: &[&[u8]]) -> Result<Hmac<Sha256>, HostError> {
@@ -48,7 +57,7 @@ impl Key {
     }
 }
 
-impl TryFrom<String> for Key {
+impl TryFrom<String> for SealKey {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, &'static str> {
@@ -57,26 +66,26 @@ impl TryFrom<String> for Key {
     }
 }
 
-impl std::fmt::Debug for Key {
+impl std::fmt::Debug for SealKey {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Key")
+        formatter.write_str("SealKey")
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use airlock_pipeline::memory::MemoryHost;
+    use crate::memory::MemoryHost;
 
     use super::*;
 
     #[test]
     fn a_drawn_key_is_drawn_once_for_all_workers() {
         let mut host = MemoryHost::default();
-        let first = Key::drawn(&mut host, "airlock.test").unwrap();
-        let second = Key::drawn(&mut host, "airlock.test").unwrap();
+        let first = SealKey::drawn(&mut host, "airlock.test").unwrap();
+        let second = SealKey::drawn(&mut host, "airlock.test").unwrap();
         assert_eq!(first.0, second.0);
         assert_eq!(host.drawn, 1);
-        let other = Key::drawn(&mut host, "airlock.other").unwrap();
+        let other = SealKey::drawn(&mut host, "airlock.other").unwrap();
         assert_ne!(first.0, other.0);
     }
 
@@ -84,34 +93,34 @@ mod tests {
     fn without_a_secret_or_a_place_to_share_it_there_is_no_key() {
         let mut host = MemoryHost::default();
         host.faults.secret = true;
-        assert_eq!(Key::drawn(&mut host, "airlock.test").err(), Some(HostError));
+        assert_eq!(SealKey::drawn(&mut host, "airlock.test").err(), Some(HostError));
         host.faults = Default::default();
         host.faults.shared = true;
-        assert_eq!(Key::drawn(&mut host, "airlock.test").err(), Some(HostError));
+        assert_eq!(SealKey::drawn(&mut host, "airlock.test").err(), Some(HostError));
         host.faults = Default::default();
         host.shared.insert("airlock.test".into(), (vec![0; 15], 1));
-        assert_eq!(Key::drawn(&mut host, "airlock.test").err(), Some(HostError));
+        assert_eq!(SealKey::drawn(&mut host, "airlock.test").err(), Some(HostError));
     }
 
     #[test]
     fn a_configured_key_is_long_enough_and_never_shown() {
-        let key = |text: &str| Key::try_from(text.to_owned()).map(|key| key.0.len());
+        let key = |text: &str| SealKey::try_from(text.to_owned()).map(|key| key.0.len());
         assert_eq!(key("MDEyMzQ1Njc4OWFiY2RlZg"), Ok(16));
         assert_eq!(key("MDEyMzQ1Njc4OWFiY2Rl"), Err("a key needs at least 16 bytes"));
         for text in ["MDEyMzQ1Njc4OWFiY2RlZg==", "MDEyMzQ1Njc4OWFiY2RlZh", "MDEy MzQ1Njc4OWFiY2RlZg", "+/"] {
             assert_eq!(key(text), Err("not base64url without padding"), "{text}");
         }
-        assert_eq!(format!("{:?}", Key(vec![7; 32])), "Key");
+        assert_eq!(format!("{:?}", SealKey(vec![7; 32])), "SealKey");
     }
 
     #[test]
     fn parts_do_not_flow_into_one_another() {
-        let key = Key(vec![7; 32]);
+        let key = SealKey(vec![7; 32]);
         assert_ne!(key.mac(&[b"ab", b"c"]), key.mac(&[b"a", b"bc"]));
         assert_ne!(key.mac(&[b"abc"]), key.mac(&[b"abc", b""]));
         let mac = key.mac(&[b"abc"]).unwrap();
-        assert_eq!(key.sealed(&[b"abc"], &mac[..16]), Ok(true));
-        assert_eq!(key.sealed(&[b"abd"], &mac[..16]), Ok(false));
-        assert_eq!(key.sealed(&[b"abc"], b""), Ok(false));
+        assert_eq!(key.sealed(&[b"abc"], &mac[..16]), Ok(Some(mac)));
+        assert_eq!(key.sealed(&[b"abd"], &mac[..16]), Ok(None));
+        assert_eq!(key.sealed(&[b"abc"], b""), Ok(None));
     }
 }
